@@ -1,0 +1,1 @@
+"""Stage `bmd_change`."""

@@ -1,0 +1,33 @@
+"""The `aibmd` command: verbs are registered here, and errors become one message."""
+
+import sys
+from typing import NoReturn
+
+from aibmd.errors import AibmdError, MissingExtraError
+
+try:
+    import typer
+except ImportError as error:  # pragma: no cover - exercised from an empty environment
+    raise MissingExtraError.for_extra("typer", "cli") from error
+
+app = typer.Typer(
+    name="aibmd",
+    help="Change in bone mineral density under and after aromatase inhibitors.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def run() -> NoReturn:
+    """Run a verb; exit code 2 with one message for input that cannot be used."""
+    try:
+        app()
+    except (AibmdError, OSError, UnicodeDecodeError) as error:
+        print(f"aibmd: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("aibmd: interrupted; no output file was left half written", file=sys.stderr)
+        sys.exit(130)
+    sys.exit(0)

@@ -1,0 +1,68 @@
+"""Numbers to strings: the one rounding rule of tables, pages and terminals.
+
+Statistics code never rounds; whatever prints a number asks here.
+"""
+
+import math
+from typing import Final
+
+MISSING: Final = "–"
+NOT_ESTIMABLE: Final = "not estimable"
+
+
+def format_number(value: float, digits: int = 3) -> str:
+    """Fixed digits, a true minus sign avoided, never ``-0.000``.
+
+    Examples
+    --------
+    >>> format_number(-0.0004, 3)
+    '0.000'
+    >>> format_number(float("nan"))
+    '–'
+    """
+    if value is None or math.isnan(value):
+        return MISSING
+    if math.isinf(value):
+        return "Inf" if value > 0 else "-Inf"
+    text = f"{value:.{digits}f}"
+    return text[1:] if text.startswith("-") and float(text) == 0 else text
+
+
+def format_p_value(value: float) -> str:
+    """Four digits, and ``<0.0001`` below that.
+
+    Examples
+    --------
+    >>> format_p_value(0.03217), format_p_value(2e-9)
+    ('0.0322', '<0.0001')
+    """
+    if value is None or math.isnan(value):
+        return MISSING
+    return "<0.0001" if value < 1e-4 else f"{value:.4f}"
+
+
+def format_df(value: float) -> str:
+    """One digit; infinite df print as ``Inf``."""
+    return format_number(value, 1)
+
+
+def format_interval(low: float, high: float, digits: int = 3) -> str:
+    """``low to high``, which cannot be read as a minus sign.
+
+    Examples
+    --------
+    >>> format_interval(-1.25, 0.5, 1)
+    '-1.2 to 0.5'
+    """
+    return f"{format_number(low, digits)} to {format_number(high, digits)}"
+
+
+def format_count(value: int) -> str:
+    """Whole numbers, thousands apart.
+
+    Examples
+    --------
+    >>> format_count(12345)
+    '12,345'
+    """
+    return f"{value:,}"
