@@ -44,7 +44,7 @@ class FactorUse:
 def vet_factor(code: str, columns: Collection[str]) -> FactorUse:
     """Read one Python factor; raise `FormulaError` on anything not allowed."""
     aliases: dict[str, str] = {}
-    tree = _parse(code, aliases)
+    tree = _parse(code, columns, aliases)
     reader = _Reader(code, columns, aliases)
     if not isinstance(tree, ast.Call):
         raise reader.refusal(tree, "arithmetic belongs inside I(...)")
@@ -59,11 +59,11 @@ def vet_name(name: str, columns: Collection[str]) -> None:
         raise FormulaError(f"The formula names {name!r}, {_missing_column(name, columns)}")
 
 
-def _parse(code: str, aliases: dict[str, str]) -> ast.expr:
+def _parse(code: str, columns: Collection[str], aliases: dict[str, str]) -> ast.expr:
     try:
         # The same rewriting of backquoted names that formulaic applies before
         # it evaluates, so what is vetted is what would run.
-        text = sanitize_variable_names(code, {}, aliases)
+        text = sanitize_variable_names(code, dict.fromkeys(columns), aliases)
         tree: ast.expr = ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, IndexError, RecursionError, MemoryError) as reason:
         raise FormulaError(
