@@ -1,1 +1,9 @@
-"""Stage `fitting`."""
+"""Fitting: `fit_mmrm`, what it returns, and the verbs that take a fit."""
+
+from aibmd.fitting.anova import anova
+from aibmd.fitting.mixed_fit import MixedFit
+from aibmd.fitting.mmrm import fit_mmrm
+from aibmd.fitting.predict import predict
+from aibmd.fitting.wald import wald_test
+
+__all__ = ["MixedFit", "anova", "fit_mmrm", "predict", "wald_test"]

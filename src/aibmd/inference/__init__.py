@@ -1,1 +1,24 @@
-"""Stage `inference`."""
+"""Inference: from a fitted engine to estimates, standard errors, degrees of freedom and tests."""
+
+from aibmd.inference.coefficients import (
+    DF_METHODS,
+    DF_TITLES,
+    CoefficientInference,
+    FTest,
+    build_inference,
+    compute_t_p_value,
+)
+from aibmd.inference.estimates import LinearEstimates
+from aibmd.inference.multiplicity import adjust_p_values, check_adjustment
+
+__all__ = [
+    "DF_METHODS",
+    "DF_TITLES",
+    "CoefficientInference",
+    "FTest",
+    "LinearEstimates",
+    "adjust_p_values",
+    "build_inference",
+    "check_adjustment",
+    "compute_t_p_value",
+]

@@ -1,1 +1,24 @@
-"""Stage `linalg`."""
+"""Small dense linear algebra the engine shares: symmetric storage, padded inverses, bases."""
+
+from aibmd.linalg.basis import OrthonormalBasis, orthonormalise
+from aibmd.linalg.symmetric import (
+    PaddedInverse,
+    inverse_spd,
+    invert_padded,
+    pack_symmetric,
+    packed_weights,
+    scaled_eigenvalues,
+    unpack_symmetric,
+)
+
+__all__ = [
+    "OrthonormalBasis",
+    "PaddedInverse",
+    "inverse_spd",
+    "invert_padded",
+    "orthonormalise",
+    "pack_symmetric",
+    "packed_weights",
+    "scaled_eigenvalues",
+    "unpack_symmetric",
+]

@@ -1,0 +1,208 @@
+"""`MixedFit`: an engine fit with inference, names and printing."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtrit
+
+from aibmd.fitting.summary import format_summary
+from aibmd.inference import CoefficientInference, compute_t_p_value
+from aibmd.linalg.symmetric import FloatArray
+from aibmd.model.coding import Coding
+from aibmd.model.design import Design
+from aibmd.model.engine import EngineFit
+from aibmd.model.spec import ModelSpec
+from aibmd.vocabulary import ESTIMATE_COLUMNS
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class MixedFit:
+    """A fitted mixed model.
+
+    Attributes
+    ----------
+    spec : ModelSpec
+        What was asked for.
+    design : Design
+        The rows used, coded.
+    engine : EngineFit
+        What the numerics returned, with its convergence certificate.
+    inference : CoefficientInference
+        Covariance of the coefficients and df rule that every test uses.
+
+    Notes
+    -----
+    ``params``, ``bse``, ``df``, ``tvalues`` and ``pvalues`` are Series named as formulaic
+    names columns. ``bse`` and ``cov_params()`` are of the matrix the tests used, so under
+    Kenward-Roger they are the adjusted ones. ``aic`` counts covariance parameters only and
+    ``bic`` uses the number of subjects, as R mmrm does.
+    """
+
+    spec: ModelSpec
+    design: Design
+    engine: EngineFit
+    inference: CoefficientInference
+
+    @property
+    def coding(self) -> Coding:
+        """How rows become columns of X."""
+        return self.design.coding
+
+    @property
+    def params(self) -> pd.Series:
+        """Estimated coefficients."""
+        return self._named(self.inference.beta, "estimate")
+
+    @property
+    def bse(self) -> pd.Series:
+        """Standard errors."""
+        return self._named(np.sqrt(np.diagonal(self.inference.vcov)), "std_error")
+
+    @property
+    def df(self) -> pd.Series:
+        """Degrees of freedom of each coefficient's t test."""
+        return self._named(self.inference.compute_df(np.eye(len(self.inference.beta))), "df")
+
+    @property
+    def tvalues(self) -> pd.Series:
+        """T statistics."""
+        return (self.params / self.bse).rename("statistic")
+
+    @property
+    def pvalues(self) -> pd.Series:
+        """Two-sided p-values."""
+        p_values = compute_t_p_value(self.tvalues.to_numpy(), self.df.to_numpy())
+        return self._named(p_values, "p_value")
+
+    def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
+        """T limits of each coefficient, at level ``1 - alpha``."""
+        margin = stdtrit(self.df, 1.0 - alpha / 2.0) * self.bse
+        return pd.DataFrame({"conf_low": self.params - margin, "conf_high": self.params + margin})
+
+    def cov_params(self) -> pd.DataFrame:
+        """Covariance of the coefficients that the tests used."""
+        names = list(self.coding.kept_columns)
+        return pd.DataFrame(self.inference.vcov, index=names, columns=names)
+
+    @property
+    def llf(self) -> float:
+        """Log-likelihood; restricted under REML, without the ``log|X'X|`` term."""
+        return self.engine.loglik
+
+    @property
+    def n_covariance_parameters(self) -> int:
+        """Parameters counted in `aic` and `bic`."""
+        return len(self.engine.theta)
+
+    @property
+    def aic(self) -> float:
+        """``-2 llf + 2 k``, k the number of covariance parameters."""
+        return -2.0 * self.llf + 2.0 * self.n_covariance_parameters
+
+    @property
+    def bic(self) -> float:
+        """``-2 llf + k log(n_subjects)``."""
+        return -2.0 * self.llf + self.n_covariance_parameters * float(np.log(self.n_subjects))
+
+    @property
+    def covariance(self) -> pd.DataFrame:
+        """Visit by visit; NaN where no subject has both visits."""
+        return pd.DataFrame(self.engine.Sigma, index=list(self.visits), columns=list(self.visits))
+
+    @property
+    def n_obs(self) -> int:
+        """Rows used."""
+        return len(self.design.rows.y)
+
+    @property
+    def n_subjects(self) -> int:
+        """Subjects with at least one row used."""
+        return len(self.design.rows.subjects)
+
+    @property
+    def visits(self) -> tuple[str, ...]:
+        """Visit labels, in order."""
+        return self.design.rows.visits
+
+    @property
+    def dropped_rows(self) -> dict[str, int]:
+        """Rows left out, by reason."""
+        return dict(self.design.rows.dropped)
+
+    @property
+    def dropped_columns(self) -> tuple[str, ...]:
+        """Columns of X that repeat earlier ones and were dropped, in declared order."""
+        return self.coding.dropped_columns
+
+    @property
+    def converged(self) -> bool:
+        """Whether this is certified as the maximum of the likelihood."""
+        return self.engine.certificate.converged
+
+    @property
+    def singular(self) -> bool:
+        """Whether the covariance is on its boundary."""
+        return self.engine.certificate.singular
+
+    @property
+    def fittedvalues(self) -> pd.Series:
+        """Marginal means of the rows used."""
+        return self._by_row(self.design.linear_predictor(self.inference.beta), "fitted")
+
+    @property
+    def resid(self) -> pd.Series:
+        """Response minus fitted value of the rows used."""
+        return self._by_row(self.design.rows.y - self.fittedvalues.to_numpy(), "resid")
+
+    def tidy(self, conf_level: float = 0.95) -> pd.DataFrame:
+        """One row per coefficient: term, then the columns every estimate has."""
+        limits = self.conf_int(1.0 - conf_level)
+        columns = (self.params, self.bse, self.df, self.tvalues, self.pvalues)
+        table = pd.concat([*columns, limits], axis=1).loc[:, list(ESTIMATE_COLUMNS)]
+        return table.rename_axis("term").reset_index()
+
+    def glance(self) -> pd.DataFrame:
+        """One row about the whole fit."""
+        row: dict[str, Any] = {
+            "n_obs": self.n_obs,
+            "n_subjects": self.n_subjects,
+            "method": self.spec.method,
+            "covariance": self.spec.covariance,
+            "df_method": self.inference.df_method,
+            "log_likelihood": self.llf,
+            "n_covariance_parameters": self.n_covariance_parameters,
+            "aic": self.aic,
+            "bic": self.bic,
+            "converged": self.converged,
+            "singular": self.singular,
+        }
+        return pd.DataFrame([row])
+
+    def augment(self) -> pd.DataFrame:
+        """The rows used with subject, visit, response, fitted value and residual."""
+        rows = self.design.rows
+        return pd.DataFrame(
+            {
+                self.spec.subject: rows.subjects.take(rows.subject),
+                self.spec.visit: np.array(rows.visits, dtype=object)[rows.visit],
+                self.coding.formula.response: rows.y,
+                "fitted": self.fittedvalues.to_numpy(),
+                "resid": self.resid.to_numpy(),
+            },
+            index=rows.frame.index,
+        )
+
+    def summary(self) -> str:
+        """Model, data, fit, covariance and coefficients, as text."""
+        return format_summary(self)
+
+    def __repr__(self) -> str:
+        return self.summary()
+
+    def _named(self, values: FloatArray, name: str) -> pd.Series:
+        return pd.Series(values, index=list(self.coding.kept_columns), name=name)
+
+    def _by_row(self, values: FloatArray, name: str) -> pd.Series:
+        return pd.Series(values, index=self.design.rows.frame.index, name=name)

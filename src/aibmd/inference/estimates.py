@@ -1,0 +1,134 @@
+"""`LinearEstimates`: marginal means, contrasts and contrasts of contrasts are all this."""
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtrit
+
+from aibmd.formatting import MISSING, NOT_ESTIMABLE, format_df, format_number, format_p_value
+from aibmd.inference.coefficients import DF_TITLES, CoefficientInference, compute_t_p_value
+from aibmd.linalg.symmetric import BoolArray, FloatArray
+from aibmd.vocabulary import ESTIMATE_COLUMNS
+
+
+@dataclass(frozen=True, slots=True)
+class LinearEstimates:
+    """Linear functions L of the coefficients, with all that is needed to go on from them.
+
+    Attributes
+    ----------
+    labels : DataFrame
+        Identifier columns, one row per function.
+    L : (r, p) array
+        Over the coefficients that were estimated. Rows that are not estimable hold NaN.
+    inference : CoefficientInference
+        Coefficients, covariance and df rule of the fit.
+    conf_level : float
+    adjust : str
+        Multiplicity adjustment of `p_value`.
+    family : array of int or None
+        Family of each row; p-values are adjusted within a family.
+    by : tuple of str
+        Label columns that split the rows into groups for contrasts.
+    scale : "identity" or "percent"
+        "percent" prints ``100 (exp(estimate) - 1)`` of log-scale estimates.
+    notes : tuple of str
+        What the reader must know: weights, covariate values, family.
+
+    Notes
+    -----
+    Limits are unadjusted t limits; a table with ``adjust="holm"`` can therefore show a
+    limit that excludes zero beside an adjusted p-value above 0.05, and says so.
+    """
+
+    labels: pd.DataFrame
+    L: FloatArray
+    inference: CoefficientInference
+    conf_level: float = 0.95
+    adjust: str = "none"
+    family: np.ndarray | None = None
+    by: tuple[str, ...] = ()
+    scale: Literal["identity", "percent"] = "identity"
+    notes: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if len(self.labels) != len(self.L):
+            raise ValueError(f"{len(self.labels)} labels for {len(self.L)} linear functions")
+        if not 0.0 < self.conf_level < 1.0:
+            raise ValueError(f"conf_level={self.conf_level!r} is not between 0 and 1")
+
+    def __len__(self) -> int:
+        return len(self.L)
+
+    @property
+    def is_estimable(self) -> BoolArray:
+        """(r,) bool: rows that the design says something about."""
+        return np.asarray(np.isfinite(self.L).all(axis=1))
+
+    @property
+    def linear(self) -> pd.DataFrame:
+        """Estimate, std_error, df, statistic and unadjusted p on the linear scale."""
+        estimable = self.is_estimable
+        columns = {name: np.full(len(self), np.nan) for name in ESTIMATE_COLUMNS[:5]}
+        if estimable.any():
+            found = self.inference.infer(self.L[estimable])
+            std_error = np.sqrt(np.diagonal(found.vcov))
+            with np.errstate(divide="ignore", invalid="ignore"):
+                statistic = found.estimate / std_error
+            values = (found.estimate, std_error, found.df, statistic)
+            for name, value in zip(ESTIMATE_COLUMNS, values, strict=False):
+                columns[name][estimable] = value
+            columns["p_value"][estimable] = compute_t_p_value(statistic, found.df)
+        return pd.DataFrame(columns, index=self.labels.index)
+
+    def vcov(self) -> FloatArray:
+        """(r, r) covariance of the estimates on the linear scale."""
+        return self.L @ self.inference.vcov @ self.L.T
+
+    def to_frame(self) -> pd.DataFrame:
+        """Identifiers, then estimate, std_error, df, statistic, p_value, conf_low, conf_high."""
+        from aibmd.inference.multiplicity import adjust_within_families
+
+        table = self.linear
+        margin = stdtrit(table["df"], 0.5 + self.conf_level / 2) * table["std_error"]
+        table["conf_low"] = table["estimate"] - margin
+        table["conf_high"] = table["estimate"] + margin
+        table["p_value"] = adjust_within_families(
+            table["p_value"].to_numpy(), self.family, self.adjust
+        )
+        if self.scale == "percent":
+            table["std_error"] = 100.0 * np.exp(table["estimate"]) * table["std_error"]
+            for name in ("estimate", "conf_low", "conf_high"):
+                table[name] = 100.0 * np.expm1(table[name])
+        return pd.concat([self.labels, table[list(ESTIMATE_COLUMNS)]], axis=1)
+
+    def with_notes(self, *notes: str) -> "LinearEstimates":
+        """The same estimates with further notes."""
+        return replace(self, notes=(*self.notes, *notes))
+
+    def summary(self) -> str:
+        """The table as printed, with the df method, level, adjustment, family and notes."""
+        frame = self.to_frame()
+        shown = frame[list(self.labels.columns)].astype(str)
+        estimable = self.is_estimable
+        for name in ESTIMATE_COLUMNS:
+            formatter = {"df": format_df, "p_value": format_p_value}.get(name, format_number)
+            shown[name] = [formatter(value) for value in frame[name]]
+            shown.loc[~estimable, name] = MISSING
+        shown.loc[~estimable, "estimate"] = NOT_ESTIMABLE
+        lines = [shown.to_string(index=False), "", *self._footer()]
+        return "\n".join(lines)
+
+    def _footer(self) -> list[str]:
+        level = f"{100 * self.conf_level:g} %"
+        df_title = DF_TITLES[self.inference.df_method]
+        lines = [f"Degrees of freedom: {df_title}. Limits: {level} t limits, unadjusted."]
+        if self.scale == "percent":
+            lines.append("Percent: 100 (exp(estimate) - 1) of the log scale; df, statistic and p")
+            lines.append("are those of the log scale, std_error is by the delta method.")
+        return lines + list(self.notes)
+
+    def __repr__(self) -> str:
+        return self.summary()

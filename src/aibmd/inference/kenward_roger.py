@@ -1,0 +1,73 @@
+"""Kenward and Roger (1997), first order, labels (K1) to (K9) of docs/methods/kenward_roger.md.
+
+The second-derivative term of the paper is left out. It vanishes where Sigma is linear in
+its parameters (un, cs), and leaving it out makes the result free of parameterisation.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from aibmd.linalg.symmetric import FloatArray
+from aibmd.model.engine import EngineFit
+from aibmd.model.likelihood import kenward_roger_sum
+
+
+def compute_adjusted_vcov(fit: EngineFit, theta_vcov: FloatArray) -> FloatArray:
+    """Covariance of beta, corrected for estimating Sigma (K1).
+
+    Parameters
+    ----------
+    fit : EngineFit
+    theta_vcov : (n_theta, n_theta) array
+        In the basis of the cross-products.
+
+    Returns
+    -------
+    (p, p) array, on the user's scale
+    """
+    Phi, P = fit.at.Phi, fit.derivatives.P
+    Q_sum = kenward_roger_sum(fit.cross, fit.at, fit.E, theta_vcov)
+    weighted = np.tensordot(theta_vcov, P, axes=1)
+    P_sum = np.einsum("hpq,qr,hrs->ps", weighted, Phi, P, optimize=True)
+    bias = Phi @ (Q_sum - P_sum) @ Phi
+    return fit.to_user_scale(Phi + (bias + bias.T))
+
+
+@dataclass(frozen=True, slots=True)
+class KenwardRogerF:
+    """Scaling lambda of F and its denominator degrees of freedom."""
+
+    scaling: float
+    df_denom: float
+
+
+def compute_f_scaling(
+    L: FloatArray, Phi: FloatArray, Phi_gradient: FloatArray, theta_vcov: FloatArray
+) -> KenwardRogerF:
+    """Match the first two moments of the Wald statistic to a scaled F.
+
+    Parameters
+    ----------
+    L : (q, p) array of full row rank
+    Phi : (p, p) array
+        The unadjusted covariance of beta.
+    Phi_gradient : (n_theta, p, p) array
+        Derivative of Phi by each covariance parameter.
+    theta_vcov : (n_theta, n_theta) array
+    """
+    q = len(L)
+    projected = np.linalg.solve(L @ Phi @ L.T, np.ones((1, 1)) * (L @ Phi_gradient @ L.T))
+    traces = np.trace(projected, axis1=1, axis2=2)
+    A1 = traces @ theta_vcov @ traces  # (K2)
+    A2 = np.einsum("hk,hij,kji->", theta_vcov, projected, projected)  # (K3)
+    B = (A1 + 6.0 * A2) / (2.0 * q)  # (K4)
+    g = ((q + 1) * A1 - (q + 4) * A2) / ((q + 2) * A2)
+    c0 = 3.0 * q + 2.0 * (1.0 - g)
+    c1, c2, c3 = g / c0, (q - g) / c0, (q + 2 - g) / c0
+    mean = 1.0 / (1.0 - A2 / q)  # (K5)
+    variance = (2.0 / q) * (1.0 + c1 * B) / ((1.0 - c2 * B) ** 2 * (1.0 - c3 * B))  # (K6)
+    rho = variance / (2.0 * mean**2)  # (K7)
+    df_denom = 4.0 + (q + 2.0) / (q * rho - 1.0)  # (K8)
+    scaling = df_denom / (mean * (df_denom - 2.0))  # (K9)
+    return KenwardRogerF(float(scaling), float(df_denom))

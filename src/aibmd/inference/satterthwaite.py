@@ -1,0 +1,55 @@
+"""Satterthwaite degrees of freedom, labels (S1) to (S4) of docs/methods/satterthwaite.md."""
+
+import numpy as np
+
+from aibmd.linalg.symmetric import FloatArray
+
+# Direction-wise df closer than this, relatively, count as one value.
+_SAME_DF = 1e-8
+
+
+def compute_df(
+    L: FloatArray, Phi: FloatArray, Phi_gradient: FloatArray, theta_vcov: FloatArray
+) -> FloatArray:
+    """Degrees of freedom of each row of L.
+
+    Parameters
+    ----------
+    L : (r, p) array
+    Phi : (p, p) array
+    Phi_gradient : (n_theta, p, p) array
+        Derivative of Phi by each covariance parameter.
+    theta_vcov : (n_theta, n_theta) array
+
+    Returns
+    -------
+    (r,) array
+        ``2 v^2 / (g' W g)`` with v = l'Phi l, g_h = l' dPhi_h l.
+    """
+    variance = np.einsum("rp,pq,rq->r", L, Phi, L)  # (S1)
+    gradient = np.einsum("rp,hpq,rq->rh", L, Phi_gradient, L)  # (S2)
+    denominator = np.einsum("rh,hk,rk->r", gradient, theta_vcov, gradient)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(2.0 * variance**2 / denominator)  # (S3)
+
+
+def compute_f_df(
+    L: FloatArray, Phi: FloatArray, Phi_gradient: FloatArray, theta_vcov: FloatArray
+) -> float:
+    """Denominator degrees of freedom of the joint test of L beta = 0 (S4).
+
+    The test is split into independent one-df tests along the eigenvectors of L Phi L';
+    the F distribution is then matched on its mean.
+
+    Parameters
+    ----------
+    L : (q, p) array of full row rank
+    """
+    _, vectors = np.linalg.eigh(L @ Phi @ L.T)
+    nu = compute_df(vectors.T @ L, Phi, Phi_gradient, theta_vcov)
+    if len(nu) == 1 or np.ptp(nu) <= _SAME_DF * nu.mean():
+        return float(nu.mean())
+    if (nu <= 2.0).any():
+        return 2.0
+    expectation = float((nu / (nu - 2.0)).sum())
+    return 2.0 * expectation / (expectation - len(nu))

@@ -1,0 +1,102 @@
+"""Symmetric matrices: packed storage, inverses of many sub-matrices at once, unit-free spectra."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.intp]
+BoolArray = NDArray[np.bool_]
+
+
+@lru_cache(maxsize=64)
+def _triangle(size: int) -> tuple[IntArray, IntArray, IntArray]:
+    """Row and column of each packed element, and the packed place of each (row, column)."""
+    rows, cols = np.triu_indices(size)
+    place = np.empty((size, size), dtype=np.intp)
+    place[rows, cols] = place[cols, rows] = np.arange(len(rows))
+    return rows, cols, place
+
+
+def pack_symmetric(matrices: FloatArray) -> FloatArray:
+    """Upper triangles (..., q, q) -> (..., q(q+1)/2)."""
+    rows, cols, _ = _triangle(matrices.shape[-1])
+    return matrices[..., rows, cols]
+
+
+def unpack_symmetric(packed: FloatArray, size: int) -> FloatArray:
+    """Undo `pack_symmetric`."""
+    return packed[..., _triangle(size)[2]]
+
+
+def packed_weights(matrix: FloatArray) -> FloatArray:
+    """Weights w with ``packed @ w == sum(full * matrix)`` for a symmetric (q, q) matrix."""
+    rows, cols, _ = _triangle(matrix.shape[-1])
+    return matrix[rows, cols] * np.where(rows == cols, 1.0, 2.0)
+
+
+@dataclass(frozen=True, slots=True)
+class PaddedInverse:
+    """Inverses of the observed sub-matrices, zero where a visit is not observed.
+
+    Attributes
+    ----------
+    inverse : (K, m, m) array
+    logdet : (K,) array
+        Log determinant of each observed sub-matrix.
+    """
+
+    inverse: FloatArray
+    logdet: FloatArray
+
+
+def invert_padded(matrix: FloatArray, observed: BoolArray) -> PaddedInverse | None:
+    """Invert every observed sub-matrix of one (m, m) matrix; None if one is not positive definite.
+
+    A missing visit gets a one on the diagonal and zeros elsewhere, so that a single
+    batched call serves all patterns; its row of the inverse is then set to zero.
+    """
+    both = observed[:, :, None] & observed[:, None, :]
+    padded = np.where(both, matrix, 0.0)
+    visit = np.arange(matrix.shape[0])
+    padded[:, visit, visit] += ~observed
+    try:
+        chol = np.linalg.cholesky(padded)
+    except np.linalg.LinAlgError:
+        return None
+    if not np.isfinite(chol).all():
+        return None
+    logdet = 2.0 * np.log(chol[:, visit, visit]).sum(axis=1)
+    inverse = np.linalg.inv(padded)
+    inverse[:, visit, visit] -= ~observed
+    return PaddedInverse(0.5 * (inverse + inverse.transpose(0, 2, 1)), logdet)
+
+
+def inverse_spd(matrix: FloatArray) -> FloatArray:
+    """Inverse of a positive definite matrix, scaled to unit diagonal first.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If the matrix is not positive definite.
+    """
+    diagonal = np.diagonal(matrix)
+    if matrix.size and not (diagonal > 0).all():
+        raise np.linalg.LinAlgError("a diagonal element is not positive")
+    scale = 1.0 / np.sqrt(diagonal)
+    half = np.linalg.inv(np.linalg.cholesky(matrix * scale[:, None] * scale))
+    return np.asarray((half.T @ half) * scale[:, None] * scale, dtype=np.float64)
+
+
+def scaled_eigenvalues(matrix: FloatArray) -> FloatArray:
+    """Eigenvalues, ascending, after scaling to unit diagonal: free of units.
+
+    A diagonal element that is not positive makes the smallest eigenvalue minus infinity.
+    """
+    diagonal = np.diagonal(matrix)
+    if not (np.isfinite(matrix).all() and (diagonal > 0).all()):
+        return np.full(len(diagonal), -np.inf)
+    scale = 1.0 / np.sqrt(diagonal)
+    return np.asarray(np.linalg.eigvalsh(matrix * scale[:, None] * scale), dtype=np.float64)

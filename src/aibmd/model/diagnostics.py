@@ -1,0 +1,107 @@
+"""Our own answer to two questions, kept apart: is it the maximum, is it on the boundary.
+
+Nothing here has a unit: the gain left is in log-likelihood, eigenvalues are of matrices
+scaled to unit diagonal, so the same data in g/cm2 and mg/cm2 are judged alike.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from aibmd.linalg.symmetric import BoolArray, FloatArray, scaled_eigenvalues
+
+# Twice the log-likelihood left to gain; 1e-8 moves an estimate by 1e-4 of its standard error.
+GAIN_TOLERANCE = 1e-8
+# Smallest eigenvalue of the information scaled to unit diagonal.
+INFORMATION_TOLERANCE = 1e-10
+# Smallest eigenvalue of an observed block of Sigma as a correlation matrix.
+SINGULAR_TOLERANCE = 1e-7
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What was observed, beside what was tolerated.
+
+    Attributes
+    ----------
+    converged : bool
+        The gain left is nil and the information is positive definite.
+    singular : bool
+        The covariance is on the boundary, whatever `converged` says.
+    gain_left : float
+        Log-likelihood a further step would still add.
+    smallest_information : float
+        Smallest eigenvalue of the observed information, unit diagonal.
+    smallest_correlation : float
+        Smallest eigenvalue over the observed correlation matrices.
+    messages : tuple of str
+        What is wrong, in words; empty when nothing is.
+    """
+
+    converged: bool
+    singular: bool
+    gain_left: float
+    smallest_information: float
+    smallest_correlation: float
+    messages: tuple[str, ...]
+
+
+def certify(
+    decrement: float,
+    information: FloatArray,
+    Sigma: FloatArray,
+    observed: BoolArray,
+    parameter_names: tuple[str, ...],
+) -> Certificate:
+    """Judge a finished fit.
+
+    Parameters
+    ----------
+    decrement : float
+        Newton decrement at the end.
+    information : (n_theta, n_theta) array
+        Observed information.
+    Sigma : (m, m) array
+    observed : (K, m) bool array
+    parameter_names : tuple of str
+    """
+    smallest_information = float(scaled_eigenvalues(information).min(initial=1.0))
+    smallest_correlation = min(
+        float(scaled_eigenvalues(Sigma[np.ix_(seen, seen)])[0]) for seen in observed
+    )
+    gains = decrement <= GAIN_TOLERANCE
+    is_definite = smallest_information > INFORMATION_TOLERANCE
+    singular = smallest_correlation <= SINGULAR_TOLERANCE
+    messages = []
+    if not is_definite:
+        messages.append(_explain_information(information, parameter_names))
+    if not gains:
+        messages.append(
+            f"scoring stopped with a gain of {decrement / 2:.2g} in log-likelihood left"
+        )
+    if singular:
+        messages.append(
+            "the covariance matrix is singular (smallest eigenvalue of the correlations "
+            f"{smallest_correlation:.1e})"
+        )
+    return Certificate(
+        converged=gains and is_definite and not singular,
+        singular=singular,
+        gain_left=decrement / 2,
+        smallest_information=smallest_information,
+        smallest_correlation=smallest_correlation,
+        messages=tuple(messages),
+    )
+
+
+def _explain_information(information: FloatArray, names: tuple[str, ...]) -> str:
+    """Name the parameters the data say least about."""
+    diagonal = np.diagonal(information)
+    empty = [name for name, value in zip(names, diagonal, strict=True) if not value > 0]
+    if empty:
+        weakest = ", ".join(empty[:3])
+    else:
+        scale = 1.0 / np.sqrt(diagonal)
+        _, vectors = np.linalg.eigh(information * scale[:, None] * scale)
+        weakest = ", ".join(names[i] for i in np.argsort(-np.abs(vectors[:, 0]))[:2])
+    return f"the data do not determine the covariance (least of all {weakest})"

@@ -1,0 +1,154 @@
+"""From cross-products to a certified maximum: what the numerics return."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from aibmd.errors import ConvergenceError, RankDeficientError
+from aibmd.linalg.symmetric import BoolArray, FloatArray
+from aibmd.model.covariance import CovarianceStructure, identified_parameters
+from aibmd.model.cross_products import CrossProducts
+from aibmd.model.diagnostics import Certificate, certify
+from aibmd.model.likelihood import Derivatives, Evaluation, residual_moments
+from aibmd.model.optimiser import Optimum, maximise
+from aibmd.vocabulary import Method
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFit:
+    """A fitted marginal model, on the user's scale unless said otherwise.
+
+    Attributes
+    ----------
+    beta : (p,) array
+    Phi : (p, p) array
+        (X'V^-1 X)^-1.
+    theta : (n_theta,) array
+    Sigma : (m, m) array
+        NaN where no subject has both visits.
+    loglik : float
+    E : (n_theta, m, m) array
+        Derivatives of Sigma by the parameters kept.
+    parameter_names : tuple of str
+    certificate : Certificate
+    n_steps : int
+    method : "reml" or "ml"
+    cross, at, derivatives
+        Sufficient statistics, criterion and its derivatives in the basis of the
+        cross-products, for inference.
+    """
+
+    beta: FloatArray
+    Phi: FloatArray
+    theta: FloatArray
+    Sigma: FloatArray
+    loglik: float
+    E: FloatArray
+    parameter_names: tuple[str, ...]
+    certificate: Certificate
+    n_steps: int
+    method: Method
+    cross: CrossProducts
+    at: Evaluation
+    derivatives: Derivatives
+
+    def to_user_scale(self, matrices: FloatArray) -> FloatArray:
+        """(..., p, p) covariances in the basis of the cross-products -> user's scale."""
+        T = self.cross.basis.transform * self.cross.scale
+        return T @ matrices @ T.T
+
+
+def fit_engine(
+    cross: CrossProducts,
+    structure: CovarianceStructure,
+    visits: tuple[str, ...],
+    method: Method,
+) -> EngineFit:
+    """Maximise the likelihood and certify the result.
+
+    Parameters
+    ----------
+    cross : CrossProducts
+    structure : CovarianceStructure
+    visits : tuple of str
+        Labels, in order; for messages.
+    method : "reml" or "ml"
+
+    Raises
+    ------
+    RankDeficientError
+        No residual degrees of freedom.
+    ConvergenceError
+        The criterion cannot be evaluated at all.
+    """
+    _refuse_hopeless(cross, visits)
+    E = structure.derivatives(cross.n_visits)
+    co_observed = _co_observed(cross)
+    kept = identified_parameters(E, co_observed)
+    moments, counts = residual_moments(cross)
+    start = structure.start(moments, counts)[kept]
+    optimum = maximise(cross, E[kept], start, method)
+    if optimum is None:
+        raise ConvergenceError(
+            f"the likelihood of covariance={structure.name!r} cannot be evaluated at its start; "
+            "check for repeated rows or visits with almost no variation"
+        )
+    names = tuple(np.array(structure.parameter_names(visits), dtype=object)[kept])
+    return _assemble(cross, E[kept], co_observed, optimum, names, method)
+
+
+def _assemble(
+    cross: CrossProducts,
+    E: FloatArray,
+    co_observed: BoolArray,
+    optimum: Optimum,
+    names: tuple[str, ...],
+    method: Method,
+) -> EngineFit:
+    T, s = cross.basis.transform, cross.scale
+    Sigma = np.tensordot(optimum.theta, E, axes=1)
+    certificate = certify(
+        optimum.decrement, optimum.derivatives.observed, Sigma, cross.observed, names
+    )
+    at = optimum.at
+    n_scaled = cross.n_rows - (cross.n_coefficients if method == "reml" else 0)
+    return EngineFit(
+        beta=cross.beta0 + s * (T @ at.beta),
+        Phi=s**2 * (T @ at.Phi @ T.T),
+        theta=s**2 * optimum.theta,
+        Sigma=np.where(co_observed, s**2 * Sigma, np.nan),
+        loglik=_user_loglik(at.loglik, cross, method, n_scaled),
+        E=E,
+        parameter_names=names,
+        certificate=certificate,
+        n_steps=optimum.n_steps,
+        method=method,
+        cross=cross,
+        at=at,
+        derivatives=optimum.derivatives,
+    )
+
+
+def _user_loglik(loglik: float, cross: CrossProducts, method: Method, n_scaled: int) -> float:
+    """Undo the scaling of y and X in the constant (M7)."""
+    log_det_T = cross.basis.log_det if method == "reml" else 0.0
+    return float(loglik - n_scaled * np.log(cross.scale) + log_det_T)
+
+
+def _co_observed(cross: CrossProducts) -> BoolArray:
+    seen = cross.observed.astype(float)
+    return np.asarray((seen.T @ seen) > 0)
+
+
+def _refuse_hopeless(cross: CrossProducts, visits: tuple[str, ...]) -> None:
+    n, p = cross.n_rows, cross.n_coefficients
+    if n <= p:
+        raise RankDeficientError(
+            f"{n} rows cannot estimate {p} coefficients and a covariance; "
+            "simplify the formula or add data"
+        )
+    if cross.is_perfect_fit:
+        raise ConvergenceError(
+            "the fixed effects reproduce the response exactly: there is no residual variation "
+            "to model. Check that the response is not constant and is not also a covariate"
+        )

@@ -1,0 +1,214 @@
+"""The rows a model uses: complete, coded by subject and visit, with what was left out counted."""
+
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from aibmd.errors import AibmdError, DataWarning
+from aibmd.linalg.symmetric import BoolArray, FloatArray, IntArray
+from aibmd.model.formula import TRANSFORMS, GuardedFormula
+
+_SHOWN_REPEATS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysedRows:
+    """Rows in which response, covariates, subject and visit are all known.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        Columns of the right-hand side, text as categories; unused levels removed.
+    y : (n,) array
+    subject, visit : (n,) int arrays
+        Codes from zero.
+    subjects : Index
+        Label of each subject code.
+    visits : tuple of str
+        Labels, in visit order.
+    dropped : dict
+        Reason -> number of rows left out.
+    """
+
+    frame: pd.DataFrame
+    y: FloatArray
+    subject: IntArray
+    visit: IntArray
+    subjects: pd.Index
+    visits: tuple[str, ...]
+    dropped: dict[str, int]
+
+
+def select_rows(
+    data: pd.DataFrame,
+    formula: GuardedFormula,
+    subject: str,
+    visit: str,
+    visit_order: Sequence[Any] | None = None,
+) -> AnalysedRows:
+    """Keep the complete rows and code them.
+
+    Parameters
+    ----------
+    data : DataFrame
+        Long form, one row per subject and visit.
+    formula : GuardedFormula
+    subject, visit : str
+        Columns.
+    visit_order : sequence, optional
+        Overrides the order found in `data` (categorical order, else natural order).
+
+    Raises
+    ------
+    AibmdError
+        No complete row, a repeated subject-visit, a response that is not numeric.
+    """
+    needed = {
+        subject: "subject",
+        visit: "visit",
+        **dict.fromkeys(formula.response_variables, "response"),
+        **dict.fromkeys(formula.variables, "covariate"),
+    }
+    missing = {name: data[name].isna().to_numpy() for name in needed}
+    keep, dropped = _count_dropped(missing, needed)
+    if not keep.any():
+        raise AibmdError(f"no row is complete: {_describe_dropped(dropped)}")
+    used = data if keep.all() else data.loc[keep]
+    y = _response(used, formula)
+    visit_codes, levels, visit_column = _code_visits(used[visit], visit_order)
+    subject_codes, subjects = pd.factorize(used[subject])
+    subject_codes = subject_codes.astype(np.intp, copy=False)
+    _refuse_repeats(used, subject, visit, subject_codes * len(levels) + visit_codes)
+    frame = pd.DataFrame(
+        {
+            name: visit_column if name == visit else _as_factor(used[name])
+            for name in formula.variables
+        },
+        index=used.index,
+        copy=False,
+    )
+    _warn_numeric_visit(formula, visit, frame)
+    return AnalysedRows(
+        frame=frame,
+        y=y,
+        subject=subject_codes,
+        visit=visit_codes,
+        subjects=pd.Index(subjects),
+        visits=tuple(str(level) for level in levels),
+        dropped=dropped,
+    )
+
+
+def natural_order(values: Sequence[Any]) -> list[Any]:
+    """Sort labels as people do: VIS2 before VIS10.
+
+    Examples
+    --------
+    >>> natural_order(["VIS10", "VIS2", "VIS1"])
+    ['VIS1', 'VIS2', 'VIS10']
+    """
+
+    def key(value: Any) -> list[tuple[int, float, str]]:
+        parts = re.split(r"(\d+(?:\.\d+)?)", str(value))
+        return [(0, float(part), "") if i % 2 else (1, 0.0, part) for i, part in enumerate(parts)]
+
+    values = list(values)
+    if all(isinstance(value, int | float | np.number) for value in values):
+        return sorted(values)
+    return sorted(values, key=key)
+
+
+def _count_dropped(
+    missing: dict[str, BoolArray], needed: dict[str, str]
+) -> tuple[BoolArray, dict[str, int]]:
+    """Rows to keep; each row left out is counted once, under the first reason that holds."""
+    keep = np.ones(len(next(iter(missing.values()))), dtype=bool)
+    dropped: dict[str, int] = {}
+    for name, role in needed.items():
+        lost = keep & missing[name]
+        if n_lost := int(lost.sum()):
+            dropped[f"missing {role} {name}"] = n_lost
+            keep &= ~lost
+    return keep, dropped
+
+
+def _describe_dropped(dropped: dict[str, int]) -> str:
+    return "; ".join(f"{count} rows: {reason}" for reason, count in dropped.items()) or "no rows"
+
+
+def _response(used: pd.DataFrame, formula: GuardedFormula) -> FloatArray:
+    name = formula.response_variables[0]
+    column = used[name]
+    if not pd.api.types.is_numeric_dtype(column.dtype) or column.dtype == bool:
+        raise AibmdError(
+            f"the response {name!r} is not numeric; found for example {column.iloc[0]!r}"
+        )
+    if formula.response == name:
+        y = column.to_numpy(dtype=float)
+    else:
+        matrix = formula.left.get_model_matrix(used, context=TRANSFORMS, output="numpy")
+        y = np.asarray(matrix, dtype=float).reshape(len(used), -1)[:, 0]
+    if not np.isfinite(y).all():
+        first = used.index[~np.isfinite(y)][0]
+        raise AibmdError(f"the response {formula.response!r} is not finite in row {first!r}")
+    return y
+
+
+def _code_visits(
+    column: pd.Series, visit_order: Sequence[Any] | None
+) -> tuple[IntArray, list[Any], Any]:
+    """Codes in visit order, the levels seen, and the column as the formula should see it."""
+    if isinstance(column.dtype, pd.CategoricalDtype) and visit_order is None:
+        levels: list[Any] = list(column.cat.remove_unused_categories().cat.categories)
+    else:
+        seen = pd.unique(column)
+        order = natural_order(list(seen)) if visit_order is None else visit_order
+        levels = [level for level in order if level in set(seen)]
+    is_numeric = pd.api.types.is_numeric_dtype(column.dtype)
+    categories = pd.Categorical(column, categories=levels, ordered=True)
+    as_seen = column.to_numpy() if is_numeric else categories
+    return categories.codes.astype(np.intp), levels, as_seen
+
+
+def _as_factor(column: pd.Series) -> Any:
+    """Text, booleans and categories become categories without unused levels; numbers stay."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return column.array.remove_unused_categories()
+    if pd.api.types.is_numeric_dtype(column.dtype) and column.dtype != bool:
+        values = column.to_numpy()
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise AibmdError(f"column {column.name!r} holds an infinite value")
+        return values
+    codes, levels = pd.factorize(column, sort=True)
+    return pd.Categorical.from_codes(codes, categories=pd.Index(levels))
+
+
+def _refuse_repeats(used: pd.DataFrame, subject: str, visit: str, key: IntArray) -> None:
+    if (np.diff(key) > 0).all() or len(np.unique(key)) == len(key):
+        return
+    repeated = used.loc[pd.Series(key, index=used.index).duplicated(keep=False).to_numpy()]
+    repeated = repeated.sort_values([subject, visit], kind="stable")
+    shown = "\n".join(
+        f"  row {index}   {row[subject]}   {row[visit]}"
+        for index, row in repeated[[subject, visit]].head(_SHOWN_REPEATS).iterrows()
+    )
+    remedy = "Keep one row for each, or average them first"
+    if "skeletal_site" in used.columns:
+        remedy += "; with several skeletal sites, fit one site at a time"
+    raise AibmdError(f"{len(repeated)} rows repeat a subject and visit\n{shown}\n{remedy}.")
+
+
+def _warn_numeric_visit(formula: GuardedFormula, visit: str, frame: pd.DataFrame) -> None:
+    bare = formula.factor_variables.get(visit) == (visit,)
+    if bare and pd.api.types.is_numeric_dtype(frame[visit].dtype):
+        warnings.warn(
+            f"the visit column {visit!r} is numeric and enters the formula as a straight line; "
+            f"write C({visit}) for a mean at each visit",
+            DataWarning,
+            stacklevel=5,
+        )
