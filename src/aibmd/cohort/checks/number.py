@@ -1,0 +1,83 @@
+"""Checks of numeric columns: that they hold numbers, and numbers that can be."""
+
+import numpy as np
+import pandas as pd
+
+from aibmd.cohort.problem import Problem, list_rows, plural
+from aibmd.cohort.schema import MISSING_CODES, NUMBER_COLUMNS, RULES
+from aibmd.cohort.table import DECIMAL_COMMA, ScanTable
+from aibmd.vocabulary import BMD
+
+
+def _columns(table: ScanTable) -> list[str]:
+    return [name for name in NUMBER_COLUMNS if table.has(name)]
+
+
+def _has_comma(values: pd.Series) -> pd.Series:
+    """Cells that are text with a decimal comma."""
+    if pd.api.types.is_numeric_dtype(values):
+        return pd.Series(False, index=values.index)
+    return values.astype("str").str.fullmatch(DECIMAL_COMMA.pattern).fillna(False).astype(bool)
+
+
+def check_decimal_commas(table: ScanTable) -> list[Problem]:
+    """Numbers are written with a decimal point."""
+    problems = []
+    for name in _columns(table):
+        comma = _has_comma(table.raw[name])
+        if not comma.any():
+            continue
+        n = int(comma.sum())
+        message = f"{name}: {plural(n, 'number')} with a decimal comma"
+        message += list_rows(table.cells(comma, name))
+        remedy = "Write numbers with a decimal point: 0.845, not 0,845."
+        rows = tuple(table.raw.index[comma])
+        problems.append(Problem("decimal_commas", rows, message, remedy))
+    return problems
+
+
+def check_numbers(table: ScanTable) -> list[Problem]:
+    """Numeric columns hold numbers."""
+    problems = []
+    codes = ", ".join(code for code in MISSING_CODES if code)
+    for name in _columns(table):
+        text = table.clean[name].isna() & table.raw[name].notna()
+        if not text.any():
+            continue
+        message = f"{name}: {plural(int(text.sum()), 'cell')} that cannot be read as a number"
+        message += list_rows(table.cells(text, name))
+        unit = RULES[name].unit
+        remedy = f"Write a plain number in {unit}. Leave the cell blank (or {codes}) if missing."
+        problems.append(Problem("numbers", tuple(table.raw.index[text]), message, remedy))
+    return problems
+
+
+def check_finite(table: ScanTable) -> list[Problem]:
+    """Numbers are finite."""
+    problems = []
+    for name in _columns(table):
+        endless = np.isinf(table.clean[name])
+        if not endless.any():
+            continue
+        message = f"{name}: {plural(int(endless.sum()), 'infinite value')}"
+        message += list_rows(table.cells(endless, name))
+        remedy = "Correct the values, or leave the cells blank if they are missing."
+        problems.append(Problem("finite", tuple(table.raw.index[endless]), message, remedy))
+    return problems
+
+
+def check_number_range(table: ScanTable) -> list[Problem]:
+    """Times, ages and body mass index are possible in the unit they should have."""
+    problems = []
+    for name in _columns(table):
+        rule, values = RULES[name], table.clean[name]
+        outside = np.isfinite(values) & ~values.between(rule.low, rule.high)
+        if name == BMD or not outside.any():
+            continue
+        message = f"{name}: {plural(int(outside.sum()), 'value')} that cannot be in {rule.unit}"
+        message += list_rows(table.cells(outside, name))
+        remedy = f"Expected {rule.low:g} to {rule.high:g} {rule.unit}."
+        if rule.unit == "years":
+            remedy += " Divide months by 12 and days by 365.25; leave the cell blank if missing."
+        problems.append(Problem("number_range", tuple(table.raw.index[outside]), message, remedy))
+    return problems
