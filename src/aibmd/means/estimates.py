@@ -1,0 +1,80 @@
+"""Linear functions over all columns of the formula, and which of them are estimable."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from aibmd.inference.coefficients import CoefficientInference
+from aibmd.inference.estimates import LinearEstimates
+from aibmd.linalg.symmetric import BoolArray, FloatArray
+from aibmd.model.coding import Coding
+
+# A share of the size of the function itself, so units of covariates do not matter.
+_NOT_ESTIMABLE_SHARE: Final = 1e-8
+
+
+@dataclass(frozen=True, slots=True)
+class MarginalEstimates(LinearEstimates):
+    """Marginal means or contrasts of them.
+
+    Attributes
+    ----------
+    L_full : (r, p_full) array or None
+        Over all columns of the formula, also those that repeat others. A difference of two
+        means that are not estimable can be estimable; only these rows know.
+    coding : Coding or None
+        Of the fit.
+    """
+
+    L_full: FloatArray | None = None
+    coding: Coding | None = None
+
+    # A generated repr would hide the printed table of the base class.
+    __repr__ = LinearEstimates.__repr__
+
+
+def estimate_functions(
+    labels: pd.DataFrame,
+    L_full: FloatArray,
+    coding: Coding,
+    inference: CoefficientInference,
+    *,
+    conf_level: float,
+    by: Sequence[str],
+    notes: Sequence[str],
+    adjust: str = "none",
+    family: np.ndarray | None = None,
+) -> MarginalEstimates:
+    """Estimate the rows of `L_full`; rows the design does not determine hold NaN."""
+    L = L_full[:, coding.kept].copy()
+    L[~find_estimable(L_full, coding.null_basis)] = np.nan
+    for array in (L, L_full):
+        array.flags.writeable = False
+    return MarginalEstimates(
+        labels=labels,
+        L=L,
+        inference=inference,
+        conf_level=conf_level,
+        adjust=adjust,
+        family=family,
+        by=tuple(by),
+        notes=tuple(notes),
+        L_full=L_full,
+        coding=coding,
+    )
+
+
+def find_estimable(L_full: FloatArray, null_basis: FloatArray) -> BoolArray:
+    """(r,) bool: rows that vanish on the null space of X.
+
+    Parameters
+    ----------
+    L_full : (r, p_full) array
+    null_basis : (p_full, d) array
+    """
+    off = np.abs(L_full @ null_basis)
+    size = np.abs(L_full) @ np.abs(null_basis)
+    return np.asarray((off <= _NOT_ESTIMABLE_SHARE * size).all(axis=1))

@@ -1,0 +1,142 @@
+"""Estimated marginal means: averages of predictions over a reference grid."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from aibmd.errors import AibmdError
+from aibmd.fitting import MixedFit
+from aibmd.formatting import format_count
+from aibmd.inference.coefficients import CoefficientInference, build_inference
+from aibmd.linalg.symmetric import FloatArray
+from aibmd.means.estimates import MarginalEstimates, estimate_functions
+from aibmd.means.grid import ReferenceGrid, build_grid, cell_frequencies
+from aibmd.vocabulary import DfMethod, MarginalWeights
+
+
+def emmeans(
+    fit: MixedFit,
+    over: str | Iterable[str],
+    by: str | Iterable[str] | None = None,
+    at: Mapping[str, Any] | None = None,
+    weights: MarginalWeights = "equal",
+    conf_level: float = 0.95,
+    df_method: DfMethod | None = None,
+) -> MarginalEstimates:
+    """Mean response at each level of some factors, adjusted for everything else in the model.
+
+    Parameters
+    ----------
+    fit : MixedFit
+    over : str or list of str
+        Factors a mean is wanted for. A covariate may stand here if `at` lists its values.
+    by : str or list of str, optional
+        Factors that split the means into groups; contrasts stay within a group.
+    at : mapping, optional
+        Variable -> value or list of values: levels of a factor to keep, or values of a
+        covariate in place of its mean over the rows used.
+    weights : "equal" or "proportional"
+        How the factors in neither `over` nor `by` are averaged: every combination of their
+        levels alike, or by its share of the rows used. The same weights serve every mean.
+    conf_level : float
+    df_method : str, optional
+        That of the fit unless given.
+
+    Returns
+    -------
+    MarginalEstimates
+        One row per mean, by-groups in order, `over` within them. A mean that the data do not
+        determine (an empty cell) is printed as not estimable.
+
+    Raises
+    ------
+    AibmdError
+        Names, levels or weights that the model does not know.
+
+    Examples
+    --------
+    >>> means = emmeans(fit, over="armcd", by="avisit")  # doctest: +SKIP
+    >>> means.to_frame()  # doctest: +SKIP
+
+    Notes
+    -----
+    A marginal mean describes a made-up population: with equal weights one in which, say, both
+    sexes and all races are equally frequent. Weights matter only for means, and for
+    differences of means where the model has interactions with the factors averaged over.
+    Means are on the scale of the response; back-transform differences, not means, of a
+    logged response.
+    """
+    over, by = _names(over), _names(by)
+    if not over and not by:
+        raise AibmdError(
+            f"over= names no factor; the model's factors are {', '.join(fit.coding.levels)}"
+        )
+    grid = build_grid(fit.coding, over, by, at)
+    share = _average(weights, fit, grid)
+    return estimate_functions(
+        labels=grid.labels,
+        L_full=np.einsum("gcp,c->gp", grid.X, share),
+        coding=fit.coding,
+        inference=_inference(fit, df_method),
+        conf_level=conf_level,
+        by=by,
+        notes=(
+            _describe_weights(weights, grid, len(fit.coding.frame)),
+            *_describe_held(grid, at or {}, len(fit.coding.frame)),
+        ),
+    )
+
+
+def _names(given: str | Iterable[str] | None) -> tuple[str, ...]:
+    if given is None:
+        return ()
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _average(weights: str, fit: MixedFit, grid: ReferenceGrid) -> FloatArray:
+    if weights == "equal":
+        cells = grid.X.shape[1]
+        return np.full(cells, 1.0 / cells)
+    if weights == "proportional":
+        return cell_frequencies(fit.coding, grid)
+    if weights == "counterfactual":
+        raise AibmdError(
+            "weights='counterfactual' (each subject predicted under every level) is not "
+            "available yet; available: 'equal', 'proportional'"
+        )
+    raise AibmdError(f"weights={weights!r} is not 'equal' or 'proportional'")
+
+
+def _inference(fit: MixedFit, df_method: DfMethod | None) -> CoefficientInference:
+    if df_method is None or df_method == fit.inference.df_method:
+        return fit.inference
+    return build_inference(fit.engine, df_method, fit.inference.information)
+
+
+def _describe_weights(weights: str, grid: ReferenceGrid, rows: int) -> str:
+    if not grid.averaged:
+        return f"Weights: {weights} (no factor is averaged over)."
+    names = _and(grid.averaged)
+    if weights == "equal":
+        return f"Averaged over {names}, all combinations weighted equally."
+    return (
+        f"Averaged over {names}, combinations weighted by their share of the "
+        f"{format_count(rows)} rows used (proportional)."
+    )
+
+
+def _describe_held(grid: ReferenceGrid, at: Mapping[str, Any], rows: int) -> list[str]:
+    means = [f"{name} = {value:.6g}" for name, value in grid.held.items() if name not in at]
+    given = [f"{name} = {value:.6g}" for name, value in grid.held.items() if name in at]
+    lines = []
+    if means:
+        lines.append(f"Covariates at their mean over the {format_count(rows)} rows used: "
+                     f"{', '.join(means)}.")  # fmt: skip
+    if given:
+        lines.append(f"Held at the value asked for: {', '.join(given)}.")
+    return lines
+
+
+def _and(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
