@@ -44,6 +44,11 @@ class ScanTable:
         """Whether all columns are there; a check without its columns has nothing to say."""
         return all(name in self.clean.columns for name in names)
 
+    def plausible(self, name: str) -> pd.Series:
+        """Values of a known column; numbers outside its limits, reported once, are missing."""
+        rule, values = RULES[name], self.clean[name]
+        return values.where(values.between(rule.low, rule.high)) if rule.unit else values
+
     def cells(self, chosen: pd.Series | np.ndarray, *names: str) -> pd.DataFrame:
         """Identifying cells and `names` of the rows where `chosen` is true, as found."""
         shown = [name for name in (*_IDENTIFYING, *names) if name in self.raw.columns]

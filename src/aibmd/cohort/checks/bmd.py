@@ -57,9 +57,10 @@ def check_bmd_unit(table: ScanTable) -> list[Problem]:
         message += f"{bmd[large].median():g}"
         remedy = "Divide the column by 1000 (for DataFrames: frame['bmd'] / 1000)."
     elif _is_mg_column(bmd, large):
-        message = f"bmd mixes units: {n} values look like mg/cm2, {of - n} do not; these do"
+        message = f"bmd mixes units: {n} of {of} values look like mg/cm2, not g/cm2"
     else:
-        message = f"bmd: {plural(n, 'value')} of {of} in what looks like mg/cm2, not g/cm2"
+        look = "looks" if n == 1 else "look"
+        message = f"bmd: {n} of {plural(of, 'value')} {look} like mg/cm2, not g/cm2"
     message += list_rows(table.cells(large, BMD))
     return [Problem("bmd_unit", tuple(table.raw.index[large]), message, remedy)]
 

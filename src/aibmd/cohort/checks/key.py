@@ -66,11 +66,11 @@ def check_skeletal_sites(table: ScanTable) -> list[Problem]:
     return [Problem("skeletal_sites", tuple(labels.index), message, remedy)]
 
 
-def _list_groups(labels: list[str], rows: list[pd.Series], remarks: list[str]) -> str:
+def _list_groups(labels: list[str], rows: list[pd.Series], remarks: list[str] | None = None) -> str:
     """One line for each label: its rows and a remark."""
-    shown = [_rows(group) for group in rows[:ROWS_LISTED]]
-    columns = [[show(label) for label in labels[:ROWS_LISTED]], shown, remarks[:ROWS_LISTED]]
-    return align(columns) + more(len(labels) - ROWS_LISTED)
+    columns = [[show(label) for label in labels], [_rows(group) for group in rows]]
+    columns += [remarks] if remarks else []
+    return align([column[:ROWS_LISTED] for column in columns]) + more(len(labels) - ROWS_LISTED)
 
 
 def _rows(group: pd.Series, listed: int = 5) -> str:
@@ -98,7 +98,7 @@ def check_visit_spelling(table: ScanTable) -> list[Problem]:
         return []
     groups = sorted(mixed.groupby(mixed), key=lambda group: (plain_visit(group[0]), group[0]))
     message = f"visit: {plural(int((spellings > 1).sum()), 'visit')} spelled in several ways"
-    message += _list_groups([g for g, _ in groups], [rows for _, rows in groups], [""] * 99)
+    message += _list_groups([g for g, _ in groups], [rows for _, rows in groups])
     return [Problem("visit_spelling", tuple(mixed.index), message, "Use one label for each visit.")]
 
 
@@ -135,7 +135,7 @@ def check_constant_covariates(table: ScanTable) -> list[Problem]:
 
 
 def _varying(table: ScanTable, name: str) -> list[Problem]:
-    values = table.clean[[SUBJECT, name]].dropna()
+    values = pd.DataFrame({SUBJECT: table.clean[SUBJECT], name: table.plausible(name)}).dropna()
     distinct = values.groupby(SUBJECT)[name].nunique()
     subjects = distinct.index[distinct > 1]
     if subjects.empty:

@@ -6,7 +6,7 @@ import pandas as pd
 from aibmd.cohort.problem import Problem, list_rows, plural
 from aibmd.cohort.schema import MISSING_CODES, NUMBER_COLUMNS, RULES
 from aibmd.cohort.table import DECIMAL_COMMA, ScanTable
-from aibmd.vocabulary import BMD
+from aibmd.vocabulary import BMD, SUBJECT_TIMES, TIME
 
 
 def _columns(table: ScanTable) -> list[str]:
@@ -70,14 +70,15 @@ def check_number_range(table: ScanTable) -> list[Problem]:
     """Times, ages and body mass index are possible in the unit they should have."""
     problems = []
     for name in _columns(table):
-        rule, values = RULES[name], table.clean[name]
-        outside = np.isfinite(values) & ~values.between(rule.low, rule.high)
+        rule = RULES[name]
+        outside = np.isfinite(table.clean[name]) & table.plausible(name).isna()
         if name == BMD or not outside.any():
             continue
-        message = f"{name}: {plural(int(outside.sum()), 'value')} that cannot be in {rule.unit}"
+        expected = f"{rule.low:g} to {rule.high:g} {rule.unit}"
+        message = f"{name}: {plural(int(outside.sum()), 'value')} outside {expected}"
         message += list_rows(table.cells(outside, name))
-        remedy = f"Expected {rule.low:g} to {rule.high:g} {rule.unit}."
-        if rule.unit == "years":
-            remedy += " Divide months by 12 and days by 365.25; leave the cell blank if missing."
+        remedy = "Correct the values; a code for missing values must be blank or NA."
+        if name == TIME or name in SUBJECT_TIMES:
+            remedy = f"Give years: divide months by 12, days by 365.25. {remedy}"
         problems.append(Problem("number_range", tuple(table.raw.index[outside]), message, remedy))
     return problems

@@ -1,5 +1,6 @@
 """Checks of times: visits against scan times, and dates that cannot follow each other."""
 
+import re
 from typing import Final
 
 import numpy as np
@@ -10,7 +11,7 @@ from aibmd.cohort.checks.key import plain_visit
 from aibmd.cohort.problem import Problem, list_rows, plural
 from aibmd.cohort.schema import LAST_TIMES, ORDERED_TIMES, TIME_SLACK_YEARS
 from aibmd.cohort.table import ScanTable
-from aibmd.cohort.visits import format_label, order_visits
+from aibmd.cohort.visits import format_label, natural_key, order_visits
 from aibmd.vocabulary import BMD, SUBJECT, TIME, VISIT
 
 FloatArray = npt.NDArray[np.float64]
@@ -34,7 +35,7 @@ def check_visit_times(table: ScanTable) -> list[Problem]:
     # A misplaced scan breaks its subject's order as well; say it once.
     rest = scans[~scans[SUBJECT].isin(scans.loc[misplaced, SUBJECT])]
     backward = _out_of_order(rest, order)
-    wrong = misplaced.index[misplaced].union(backward)
+    wrong = scans.index[misplaced | scans.index.isin(backward)]
     if wrong.empty:
         return []
     median = scans.groupby("plain")[TIME].median()
@@ -49,21 +50,36 @@ def check_visit_times(table: ScanTable) -> list[Problem]:
 
 
 def _timed(table: ScanTable) -> pd.DataFrame:
-    """Rows with subject, visit and a finite time; spellings of one visit count as one."""
-    scans: pd.DataFrame = table.clean[[SUBJECT, VISIT, TIME]].dropna()
-    scans = scans[np.isfinite(scans[TIME])]
+    """Rows with subject, visit and a possible time; spellings of one visit count as one."""
+    found = {SUBJECT: table.clean[SUBJECT], VISIT: table.clean[VISIT]}
+    scans = pd.DataFrame({**found, TIME: table.plausible(TIME)}).dropna()
     distinct = {value: plain_visit(format_label(value)) for value in scans[VISIT].unique()}
     plain: pd.Series = scans[VISIT].astype(object).map(distinct).astype("str")
     return scans.assign(plain=plain)
 
 
 def _visit_order(visit: pd.Series, scans: pd.DataFrame) -> dict[str, int]:
-    """Place of each visit: as declared by a categorical, else by median time."""
+    """Place of each visit: as declared by a categorical, else by median time and number."""
     if isinstance(visit.dtype, pd.CategoricalDtype):
         labels = order_visits(visit, scans[TIME])
         return {plain_visit(label): place for place, label in enumerate(labels)}
     median = scans.groupby("plain")[TIME].median().sort_values(kind="stable")
-    return {label: place for place, label in enumerate(median.index)}
+    return {label: place for place, label in enumerate(_count_up(list(median.index)))}
+
+
+def _count_up(labels: list[str]) -> list[str]:
+    """The labels with year1 before year5, whatever their times say: a number is a promise.
+
+    Examples
+    --------
+    >>> _count_up(["baseline", "year5", "year1"])
+    ['baseline', 'year1', 'year5']
+    """
+    families: dict[str, list[str]] = {}
+    for label in labels:
+        families.setdefault(re.sub(r"\d+", "#", label), []).append(label)
+    upward = {name: iter(sorted(family, key=natural_key)) for name, family in families.items()}
+    return [next(upward[re.sub(r"\d+", "#", label)]) for label in labels]
 
 
 def _misplaced(scans: pd.DataFrame) -> pd.Series:
@@ -104,7 +120,8 @@ def check_ordered_times(table: ScanTable) -> list[Problem]:
         if not table.has(SUBJECT, earlier, later):
             continue
         first = table.clean.dropna(subset=[SUBJECT]).drop_duplicates(SUBJECT).index
-        times = table.clean.groupby(SUBJECT)[[earlier, later]].transform("first").loc[first]
+        times = pd.DataFrame({name: table.plausible(name) for name in (earlier, later)})
+        times = times.groupby(table.clean[SUBJECT]).transform("first").loc[first]
         wrong = times.index[times[earlier] > times[later] + TIME_SLACK_YEARS]
         if wrong.empty:
             continue
@@ -127,8 +144,8 @@ def check_last_times(table: ScanTable) -> list[Problem]:
     for name in LAST_TIMES:
         if not table.has(SUBJECT, TIME, BMD, name):
             continue
-        last = table.clean.groupby(SUBJECT)[name].transform("first")
-        wrong = (table.clean[TIME] > last + TIME_SLACK_YEARS) & table.clean[BMD].notna()
+        last = table.plausible(name).groupby(table.clean[SUBJECT]).transform("first")
+        wrong = (table.plausible(TIME) > last + TIME_SLACK_YEARS) & table.clean[BMD].notna()
         if not wrong.any():
             continue
         message = f"{plural(int(wrong.sum()), 'scan')} after {name}"
