@@ -20,8 +20,15 @@ app = typer.Typer(
 )
 
 
+@app.callback()
+def _group() -> None:
+    """Keep verbs named on the command line even while there is one alone."""
+
+
 def run() -> NoReturn:
     """Run a verb; exit code 2 with one message for input that cannot be used."""
+    from aibmd.cli import check  # noqa: F401 - importing a verb registers it
+
     try:
         app()
     except (AibmdError, OSError, UnicodeDecodeError) as error:

@@ -181,7 +181,8 @@ def _refuse_t_score(of: str, scale: str) -> None:
         f"A {scale} change of {of!r} has no meaning: a {kind}-score counts standard deviations "
         "from an arbitrary zero, so its ratio depends on where that zero lies. Mean spine "
         "T-scores of -0.95 and, a year later, -1.06 were printed as a loss of 10.6 % (ASCO 2011, "
-        "abstract e11616); in bone they are a loss of about 1.3 %. Ask for the percent change of BMD, derive_change(data, 'percent', of='bmd'), "
+        "abstract e11616); in bone they are a loss of about 1.3 %. Ask for the "
+        "percent change of BMD, derive_change(data, 'percent', of='bmd'), "
         f"or for the difference in SD units, derive_change(data, 'absolute', of={of!r})."
     )
 
