@@ -80,7 +80,7 @@ class DenseModel:
         for X, y, Vi, dV, _ in self.pieces(theta):
             u = Vi @ (y - X @ beta)
             P = Vi - Vi @ X @ Phi @ X.T @ Vi if self.method == "reml" else Vi
-            total = total + np.array([u @ D @ u - np.trace(P @ D) for D in dV]) / 2
+            total = total + (dV @ u @ u - np.trace(P @ dV, axis1=1, axis2=2)) / 2
         return total
 
     def information(self, theta, kind="observed"):
@@ -94,8 +94,7 @@ class DenseModel:
         _, Phi, _ = self.gls(theta)
         P1, Q = self.kr_pieces(theta)
         total = sum(
-            np.array([[np.trace(Vi @ D @ Vi @ E) for E in dV] for D in dV])
-            for _, _, Vi, dV, _ in self.pieces(theta)
+            np.einsum("kab,lba->kl", Vi @ dV, Vi @ dV) for _, _, Vi, dV, _ in self.pieces(theta)
         )
         if self.method == "reml":
             total = total - 2 * np.einsum("ab,klba->kl", Phi, Q)
@@ -106,9 +105,9 @@ class DenseModel:
         """P_k = -X'V^-1 dV_k V^-1 X and Q_kl = X'V^-1 dV_k V^-1 dV_l V^-1 X, summed."""
         P1, Q = 0.0, 0.0
         for X, _, Vi, dV, _ in self.pieces(theta):
-            A = np.array([X.T @ Vi @ D for D in dV])
-            P1 = P1 - np.array([a @ Vi @ X for a in A])
-            Q = Q + np.array([[a @ Vi @ b.T for b in A] for a in A])
+            A = X.T @ Vi @ dV
+            P1 = P1 - A @ Vi @ X
+            Q = Q + A[:, None] @ Vi @ A.transpose(0, 2, 1)
         return P1, Q
 
     def at(self, theta, kind="observed"):
