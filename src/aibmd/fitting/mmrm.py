@@ -3,6 +3,7 @@
 import warnings
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from aibmd.cohort import Cohort
@@ -10,8 +11,8 @@ from aibmd.errors import AibmdError, ConvergenceWarning, DataWarning, SingularFi
 from aibmd.fitting.mixed_fit import MixedFit
 from aibmd.inference import build_inference
 from aibmd.inference.coefficients import choose_df_method
+from aibmd.linalg.symmetric import FloatArray
 from aibmd.model.covariance import get_structure
-from aibmd.model.cross_products import CrossProducts
 from aibmd.model.design import build_design
 from aibmd.model.engine import EngineFit, fit_engine
 from aibmd.model.formula import guard_formula
@@ -176,17 +177,12 @@ def _warn(engine: EngineFit, dropped: tuple[str, ...], visits: tuple[str, ...]) 
             DataWarning,
             stacklevel=3,
         )
-    _warn_unseen_pairs(engine.cross, visits)
+    _warn_undetermined(engine.Sigma, visits)
 
 
-def _warn_unseen_pairs(cross: CrossProducts, visits: tuple[str, ...]) -> None:
-    pairs = cross.observed.T.astype(int) @ cross.observed.astype(int)
-    unseen = [
-        f"{visits[j]} with {visits[k]}"
-        for j in range(len(visits))
-        for k in range(j)
-        if pairs[j, k] == 0
-    ]
+def _warn_undetermined(Sigma: FloatArray, visits: tuple[str, ...]) -> None:
+    pairs = zip(*np.nonzero(np.triu(np.isnan(Sigma))), strict=True)
+    unseen = [f"{visits[j]} with {visits[k]}" for j, k in pairs]
     if unseen:
         warnings.warn(
             f"no subject has both visits of: {', '.join(unseen)}; their covariance is not "

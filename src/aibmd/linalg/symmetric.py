@@ -90,6 +90,12 @@ def inverse_spd(matrix: FloatArray) -> FloatArray:
     return np.asarray((half.T @ half) * scale[:, None] * scale, dtype=np.float64)
 
 
+def triangle(size: int) -> tuple[IntArray, IntArray]:
+    """Rows and columns of the upper triangle, in packed order."""
+    rows, cols, _ = _triangle(size)
+    return rows, cols
+
+
 def scaled_eigenvalues(matrix: FloatArray) -> FloatArray:
     """Eigenvalues, ascending, after scaling to unit diagonal: free of units.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aibmd.linalg.basis import OrthonormalBasis, orthonormalise
-from aibmd.linalg.symmetric import BoolArray, FloatArray, IntArray, pack_symmetric
+from aibmd.linalg.symmetric import BoolArray, FloatArray, IntArray, pack_symmetric, triangle
 from aibmd.model.patterns import VisitPatterns
 
 # Residuals below this share of the response are rounding, not variation.
@@ -94,7 +94,7 @@ def collect_cross_products(X: FloatArray, y: FloatArray, patterns: VisitPatterns
 
 def visit_pairs(observed: BoolArray) -> tuple[IntArray, IntArray, IntArray]:
     """Pattern, first and second visit of every observed pair, in the order of `gram`."""
-    rows, cols = np.triu_indices(observed.shape[1])
+    rows, cols = triangle(observed.shape[1])
     pattern, pair = np.nonzero(observed[:, rows] & observed[:, cols])
     return pattern, rows[pair], cols[pair]
 
@@ -120,7 +120,7 @@ def _pattern_gram(Z: FloatArray) -> FloatArray:
     n, k, q = Z.shape
     flat = Z.reshape(n, k * q)
     full = (flat.T @ flat).reshape(k, q, k, q)
-    rows, cols = np.triu_indices(k)
+    rows, cols = triangle(k)
     block = full[rows, :, cols, :]
     block = block + block.transpose(0, 2, 1)
     block[rows == cols] *= 0.5

@@ -66,23 +66,20 @@ def certify(
     parameter_names : tuple of str
     """
     smallest_information = float(scaled_eigenvalues(information).min(initial=1.0))
-    smallest_correlation = min(
-        float(scaled_eigenvalues(Sigma[np.ix_(seen, seen)])[0]) for seen in observed
-    )
+    smallest_correlation = _smallest_correlation(Sigma, observed)
     gains = decrement <= GAIN_TOLERANCE
     is_definite = smallest_information > INFORMATION_TOLERANCE
     singular = smallest_correlation <= SINGULAR_TOLERANCE
     messages = []
-    if not is_definite:
+    if not is_definite and not singular:
         messages.append(_explain_information(information, parameter_names))
-    if not gains:
-        messages.append(
-            f"scoring stopped with a gain of {decrement / 2:.2g} in log-likelihood left"
-        )
+    if not gains and np.isfinite(decrement):
+        messages.append(f"scoring stopped with {decrement / 2:.2g} of log-likelihood still to gain")
     if singular:
         messages.append(
-            "the covariance matrix is singular (smallest eigenvalue of the correlations "
-            f"{smallest_correlation:.1e})"
+            "the likelihood rises without bound as the covariance becomes singular (smallest "
+            f"eigenvalue of the correlations {smallest_correlation:.0e}): too few subjects, or "
+            "visits that repeat each other, for this structure"
         )
     return Certificate(
         converged=gains and is_definite and not singular,
@@ -92,6 +89,17 @@ def certify(
         smallest_correlation=smallest_correlation,
         messages=tuple(messages),
     )
+
+
+def _smallest_correlation(Sigma: FloatArray, observed: BoolArray) -> float:
+    """Smallest eigenvalue over the observed blocks of Sigma, each as a correlation matrix."""
+    variance = np.diagonal(Sigma)
+    if not (np.isfinite(Sigma).all() and (variance > 0).all()):
+        return -np.inf
+    scale = 1.0 / np.sqrt(variance)
+    both = observed[:, :, None] & observed[:, None, :]
+    blocks = np.where(both | np.eye(len(Sigma), dtype=bool), Sigma * scale[:, None] * scale, 0.0)
+    return float(np.linalg.eigvalsh(blocks).min())
 
 
 def _explain_information(information: FloatArray, names: tuple[str, ...]) -> str:

@@ -25,7 +25,7 @@ class EngineFit:
         (X'V^-1 X)^-1.
     theta : (n_theta,) array
     Sigma : (m, m) array
-        NaN where no subject has both visits.
+        NaN where the data say nothing: a pair of visits that no subject has, under un.
     loglik : float
     E : (n_theta, m, m) array
         Derivatives of Sigma by the parameters kept.
@@ -83,8 +83,7 @@ def fit_engine(
     """
     _refuse_hopeless(cross, visits)
     E = structure.derivatives(cross.n_visits)
-    co_observed = _co_observed(cross)
-    kept = identified_parameters(E, co_observed)
+    kept = identified_parameters(E, _co_observed(cross))
     moments, counts = residual_moments(cross)
     start = structure.start(moments, counts)[kept]
     optimum = maximise(cross, E[kept], start, method)
@@ -94,13 +93,12 @@ def fit_engine(
             "check for repeated rows or visits with almost no variation"
         )
     names = tuple(np.array(structure.parameter_names(visits), dtype=object)[kept])
-    return _assemble(cross, E[kept], co_observed, optimum, names, method)
+    return _assemble(cross, E[kept], optimum, names, method)
 
 
 def _assemble(
     cross: CrossProducts,
     E: FloatArray,
-    co_observed: BoolArray,
     optimum: Optimum,
     names: tuple[str, ...],
     method: Method,
@@ -116,7 +114,7 @@ def _assemble(
         beta=cross.beta0 + s * (T @ at.beta),
         Phi=s**2 * (T @ at.Phi @ T.T),
         theta=s**2 * optimum.theta,
-        Sigma=np.where(co_observed, s**2 * Sigma, np.nan),
+        Sigma=np.where(np.abs(E).sum(axis=0) > 0, s**2 * Sigma, np.nan),
         loglik=_user_loglik(at.loglik, cross, method, n_scaled),
         E=E,
         parameter_names=names,

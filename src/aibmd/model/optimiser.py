@@ -19,6 +19,8 @@ MAX_STEPS = 100
 MAX_HALVINGS = 40
 # Estimates are then within 1e-7 of a standard error of their limit.
 DECREMENT_GOAL = 1e-14
+# Below this gain a step that no longer helps is the end: rounding has been reached.
+_SETTLED = 1e-8
 # Newton steps take over below this gain; above it scoring is safer.
 _NEWTON_ZONE = 0.5
 # Rounding of the log-likelihood, relative to its size.
@@ -54,11 +56,14 @@ def maximise(
     at = evaluate(cross, _sigma(theta, E), method)
     if at is None:
         return None
+    previous = np.inf
     for n_steps in range(MAX_STEPS + 1):
         derivatives = differentiate(cross, at, E, method)
         direction, decrement = _direction(derivatives)
-        if decrement <= DECREMENT_GOAL or n_steps == MAX_STEPS:
+        has_settled = decrement < _SETTLED and decrement > 0.1 * previous
+        if decrement <= DECREMENT_GOAL or has_settled or n_steps == MAX_STEPS:
             break
+        previous = decrement
         moved = _climb(cross, E, theta, at, direction, method)
         if moved is None:
             break

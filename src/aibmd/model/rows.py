@@ -43,6 +43,12 @@ class AnalysedRows:
     visits: tuple[str, ...]
     dropped: dict[str, int]
 
+    @property
+    def first_rows(self) -> IntArray:
+        """First row of each subject; codes count up in order of appearance."""
+        newest = np.maximum.accumulate(self.subject)
+        return np.flatnonzero(np.diff(newest, prepend=-1))
+
 
 def select_rows(
     data: pd.DataFrame,

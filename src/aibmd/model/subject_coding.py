@@ -59,8 +59,7 @@ def code_by_subject(
     sides = _sides(formula, rows, visit)
     if sides is None:
         return None
-    first_row = np.unique(rows.subject, return_index=True)[1]
-    subjects = rows.frame.iloc[first_row]
+    subjects = rows.frame.iloc[rows.first_rows]
     visits = rows.frame.iloc[np.unique(rows.visit, return_index=True)[1]]
     spec = model_matrix(formula.right, rows.frame.iloc[:1]).model_spec
     pieces = _Pieces(formula, {"subject": subjects, "visit": visits}, sides)
@@ -72,9 +71,7 @@ def _sides(formula: GuardedFormula, rows: AnalysedRows, visit: str) -> dict[str,
     if not formula.stateless:
         return None
     is_constant = {
-        name: _is_constant(rows.frame[name], rows.subject)
-        for name in formula.variables
-        if name != visit
+        name: _is_constant(rows.frame[name], rows) for name in formula.variables if name != visit
     }
     sides = {}
     for expression, used in formula.factor_variables.items():
@@ -87,10 +84,9 @@ def _sides(formula: GuardedFormula, rows: AnalysedRows, visit: str) -> dict[str,
     return sides
 
 
-def _is_constant(column: pd.Series, subject: IntArray) -> bool:
+def _is_constant(column: pd.Series, rows: AnalysedRows) -> bool:
     values = column.cat.codes.to_numpy() if hasattr(column, "cat") else column.to_numpy()
-    first_row = np.unique(subject, return_index=True)[1]
-    return bool((values == values[first_row][subject]).all())
+    return bool((values == values[rows.first_rows][rows.subject]).all())
 
 
 @dataclass(frozen=True, slots=True)
