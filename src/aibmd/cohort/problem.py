@@ -87,6 +87,19 @@ def _plain(value: Any) -> str:
     return show_label(value) if isinstance(value, str) else show(value)
 
 
+def row_numbers(group: pd.Series, listed: int = 5) -> str:
+    """Row numbers of some cells on one line.
+
+    Examples
+    --------
+    >>> row_numbers(pd.Series("a", index=[2, 5, 9]))
+    'rows 2, 5, 9'
+    """
+    head = ", ".join(show_label(row) for row in group.index[:listed])
+    rest = f" and {len(group) - listed} more" if len(group) > listed else ""
+    return f"{'row' if len(group) == 1 else 'rows'} {head}{rest}"
+
+
 def align(columns: Sequence[Sequence[str]]) -> str:
     """Indented lines whose cells stand under each other."""
     padded = [[cell.ljust(max(map(len, column))) for cell in column] for column in columns]
@@ -123,8 +136,9 @@ def cohort_error(problems: Sequence[Problem], source: str, counting: str) -> Coh
     head = f"{plural(len(problems), 'problem')} in {source}"
     if any(problem.rows for problem in problems):
         head += f" ({counting})"
+    marks = [f"{number}. " for number in range(1, len(problems) + 1)] if problems[1:] else [""]
     entries = [
-        f"{number}. " + str(problem).replace("\n", "\n   ")
-        for number, problem in enumerate(problems, start=1)
+        mark + str(problem).replace("\n", "\n" + " " * len(mark))
+        for mark, problem in zip(marks, problems, strict=True)
     ]
     return CohortError("\n\n".join([head, *entries]), tuple(problems))

@@ -26,6 +26,11 @@ def _is_mg_column(bmd: pd.Series, large: pd.Series) -> bool:
     return large.sum() > (bmd > 0).sum() / 2
 
 
+def _looks_like_scores(bmd: pd.Series) -> bool:
+    """Many negative values, and none that is large."""
+    return bool((bmd <= 0).sum() > 0.1 * bmd.count() and bmd.abs().max() < 10)
+
+
 def check_bmd_positive(table: ScanTable) -> list[Problem]:
     """BMD is above zero."""
     if not table.has(BMD):
@@ -37,7 +42,7 @@ def check_bmd_positive(table: ScanTable) -> list[Problem]:
     message = f"bmd: {plural(int(wrong.sum()), 'value')} at or below zero"
     message += list_rows(table.cells(wrong, BMD))
     remedy = f"Give BMD in g/cm2. {_MISSING_CODE}"
-    if wrong.sum() > 0.1 * bmd.count() and bmd.abs().max() < 10:
+    if _looks_like_scores(bmd):
         remedy = "These look like T-scores or changes. Give the BMD itself, in g/cm2."
     return [Problem("bmd_positive", tuple(table.raw.index[wrong]), message, remedy)]
 
@@ -55,7 +60,7 @@ def check_bmd_unit(table: ScanTable) -> list[Problem]:
     if n == of:
         message = f"bmd looks like mg/cm2, not g/cm2: the median of {plural(n, 'value')} is "
         message += f"{bmd[large].median():g}"
-        remedy = "Divide the column by 1000 (for DataFrames: frame['bmd'] / 1000)."
+        remedy = "Divide the column by 1000."
     elif _is_mg_column(bmd, large):
         message = f"bmd mixes units: {n} of {of} values look like mg/cm2, not g/cm2"
     else:
@@ -71,7 +76,7 @@ def check_bmd_range(table: ScanTable) -> list[Problem]:
         return []
     bmd = _measured(table)
     outside = (bmd > 0) & ~bmd.between(BMD_LOW, BMD_HIGH) & ~_in_mg(bmd)
-    if not outside.any():
+    if not outside.any() or _looks_like_scores(bmd):
         return []
     message = f"bmd: {plural(int(outside.sum()), 'value')} that cannot be a BMD in g/cm2"
     message += list_rows(table.cells(outside, BMD))

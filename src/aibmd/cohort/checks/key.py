@@ -11,6 +11,7 @@ from aibmd.cohort.problem import (
     list_rows,
     more,
     plural,
+    row_numbers,
     show,
     show_label,
 )
@@ -68,22 +69,9 @@ def check_skeletal_sites(table: ScanTable) -> list[Problem]:
 
 def _list_groups(labels: list[str], rows: list[pd.Series], remarks: list[str] | None = None) -> str:
     """One line for each label: its rows and a remark."""
-    columns = [[show(label) for label in labels], [_rows(group) for group in rows]]
+    columns = [[show(label) for label in labels], [row_numbers(group) for group in rows]]
     columns += [remarks] if remarks else []
     return align([column[:ROWS_LISTED] for column in columns]) + more(len(labels) - ROWS_LISTED)
-
-
-def _rows(group: pd.Series, listed: int = 5) -> str:
-    """Row numbers on one line.
-
-    Examples
-    --------
-    >>> _rows(pd.Series("a", index=[2, 5, 9]))
-    'rows 2, 5, 9'
-    """
-    head = ", ".join(show_label(row) for row in group.index[:listed])
-    rest = f" and {len(group) - listed} more" if len(group) > listed else ""
-    return f"{'row' if len(group) == 1 else 'rows'} {head}{rest}"
 
 
 def check_visit_spelling(table: ScanTable) -> list[Problem]:
@@ -153,7 +141,7 @@ def _varying(table: ScanTable, name: str) -> list[Problem]:
 def _each_value(values: pd.Series) -> str:
     """Every value of one subject with its rows, the first values first."""
     groups = values.groupby(values, sort=False, observed=True)
-    listed = [f"{show(value)} in {_rows(rows)}" for value, rows in groups]
+    listed = [f"{show(value)} in {row_numbers(rows)}" for value, rows in groups]
     return "; ".join(listed[:3]) + ("; ..." if len(listed) > 3 else "")
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Final
 
 from aibmd.cohort.csv_file import SEPARATORS
-from aibmd.cohort.problem import ROWS_LISTED, Problem, align, more, plural, show
+from aibmd.cohort.problem import ROWS_LISTED, Problem, align, more, plural, show, show_label
 from aibmd.cohort.schema import REQUIRED, RULES
 from aibmd.cohort.table import ScanTable
 from aibmd.vocabulary import BMD, SKELETAL_SITE, SUBJECT, TIME, VISIT
@@ -18,6 +18,14 @@ _OTHER_NAMES: Final = {
     TIME: "years year timeyears followup followupyears ady",
     SKELETAL_SITE: "site region roi location bonesite",
     BMD: "bmdgcm2 aval density bonemineraldensity bonedensity",
+}
+
+_HOLDS: Final = {
+    SUBJECT: "who was scanned",
+    VISIT: "label of the planned visit",
+    TIME: "years from time zero",
+    SKELETAL_SITE: "LS, FN, TH or TB",
+    BMD: "g/cm2",
 }
 
 
@@ -82,23 +90,22 @@ def check_column_names(table: ScanTable) -> list[Problem]:
 
 
 def _missing_columns(near: dict[str, str | None], found: list[str]) -> Problem:
-    message = f"{plural(len(near), 'required column')} missing"
+    message = f"{plural(len(near), 'required column')} {'is' if len(near) == 1 else 'are'} missing"
     hints = [f"did you mean {show(old)}?" if old else "" for old in near.values()]
-    message += align([list(near), hints])
-    shown = ", ".join(show(name)[1:-1] for name in found[:20])
+    message += align([list(near), [_HOLDS[name] for name in near], hints])
+    shown = ", ".join(show_label(name) for name in found[:20])
     message += f"\nThe table has: {shown}{' ...' if len(found) > 20 else ''}"
-    guesses = {old: name for name, old in near.items() if old}
-    remedy = _mapping(guesses) if guesses else "Add the column, or say which one it is:"
-    if not guesses:
-        name = next(iter(near))
-        remedy += f" columns={{'its name': '{name}'}}; on the command line --columns "
-        remedy += f"'its name={name}'."
-    return Problem("column_names", (), message, remedy)
+    remedies = []
+    if guesses := {old: name for name, old in near.items() if old}:
+        remedies.append(_mapping(guesses))
+    if absent := [name for name, old in near.items() if not old]:
+        remedies.append(f"Add {', '.join(absent)}, or say which column holds it (columns=).")
+    return Problem("column_names", (), message, " ".join(remedies))
 
 
 def _mapping(guesses: dict[str, str]) -> str:
     pairs = ", ".join(f"{show(old)}: '{name}'" for old, name in guesses.items())
-    options = " ".join(f"--columns '{show(old)[1:-1]}={name}'" for old, name in guesses.items())
+    options = " ".join(f"--columns '{show_label(old)}={name}'" for old, name in guesses.items())
     them = "it" if len(guesses) == 1 else "them"
     return f"Rename {them}, or read with columns={{{pairs}}}; on the command line {options}."
 

@@ -3,10 +3,12 @@
 import numpy as np
 import pandas as pd
 
-from aibmd.cohort.problem import Problem, list_rows, plural
+from aibmd.cohort.problem import Problem, align, list_rows, plural, row_numbers, show
 from aibmd.cohort.schema import MISSING_CODES, NUMBER_COLUMNS, RULES
 from aibmd.cohort.table import DECIMAL_COMMA, ScanTable
 from aibmd.vocabulary import BMD, SUBJECT_TIMES, TIME
+
+_TIMES = (TIME, *SUBJECT_TIMES)
 
 
 def _columns(table: ScanTable) -> list[str]:
@@ -21,19 +23,19 @@ def _has_comma(values: pd.Series) -> pd.Series:
 
 
 def check_decimal_commas(table: ScanTable) -> list[Problem]:
-    """Numbers are written with a decimal point."""
-    problems = []
-    for name in _columns(table):
-        comma = _has_comma(table.raw[name])
-        if not comma.any():
-            continue
-        n = int(comma.sum())
-        message = f"{name}: {plural(n, 'number')} with a decimal comma"
-        message += list_rows(table.cells(comma, name))
-        remedy = "Write numbers with a decimal point: 0.845, not 0,845."
-        rows = tuple(table.raw.index[comma])
-        problems.append(Problem("decimal_commas", rows, message, remedy))
-    return problems
+    """Numbers are written with a decimal point; one problem, however many columns."""
+    raw = table.raw
+    found = {name: raw.loc[_has_comma(raw[name]), name] for name in _columns(table)}
+    found = {name: cells for name, cells in found.items() if len(cells)}
+    if not found:
+        return []
+    rows = raw.index[raw.index.isin([row for cells in found.values() for row in cells.index])]
+    n = sum(map(len, found.values()))
+    message = f"{plural(n, 'number')} with a decimal comma"
+    examples = [f"such as {show(cells.iloc[0])}" for cells in found.values()]
+    message += align([list(found), [row_numbers(cells) for cells in found.values()], examples])
+    remedy = "Write numbers with a decimal point: 0.845, not 0,845."
+    return [Problem("decimal_commas", tuple(rows), message, remedy)]
 
 
 def check_numbers(table: ScanTable) -> list[Problem]:
@@ -46,8 +48,10 @@ def check_numbers(table: ScanTable) -> list[Problem]:
             continue
         message = f"{name}: {plural(int(text.sum()), 'cell')} that cannot be read as a number"
         message += list_rows(table.cells(text, name))
-        unit = RULES[name].unit
-        remedy = f"Write a plain number in {unit}. Leave the cell blank (or {codes}) if missing."
+        expected = f"a plain number in {RULES[name].unit}"
+        if name in _TIMES:
+            expected = "years from time zero as a plain number, not a date"
+        remedy = f"Write {expected}. Leave the cell blank (or {codes}) if missing."
         problems.append(Problem("numbers", tuple(table.raw.index[text]), message, remedy))
     return problems
 
@@ -78,7 +82,7 @@ def check_number_range(table: ScanTable) -> list[Problem]:
         message = f"{name}: {plural(int(outside.sum()), 'value')} outside {expected}"
         message += list_rows(table.cells(outside, name))
         remedy = "Correct the values; a code for missing values must be blank or NA."
-        if name == TIME or name in SUBJECT_TIMES:
+        if name in _TIMES:
             remedy = f"Give years: divide months by 12, days by 365.25. {remedy}"
         problems.append(Problem("number_range", tuple(table.raw.index[outside]), message, remedy))
     return problems
