@@ -12,8 +12,10 @@ from aibmd.inference.estimates import LinearEstimates
 from aibmd.linalg.symmetric import BoolArray, FloatArray
 from aibmd.model.coding import Coding
 
-# A share of the size of the function itself, so units of covariates do not matter.
-_NOT_ESTIMABLE_SHARE: Final = 1e-8
+# Of functions and null vectors scaled to size one, so units of covariates do not matter.
+_TOLERANCE: Final = 1e-8
+# Enough to see how large a column is; coding all of a million rows again would be waste.
+_ROWS_TO_SCALE: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ def estimate_functions(
 ) -> MarginalEstimates:
     """Estimate the rows of `L_full`; rows the design does not determine hold NaN."""
     L = L_full[:, coding.kept].copy()
-    L[~find_estimable(L_full, coding.null_basis)] = np.nan
+    L[~find_estimable(L_full, coding)] = np.nan
     for array in (L, L_full):
         array.flags.writeable = False
     return MarginalEstimates(
@@ -67,14 +69,26 @@ def estimate_functions(
     )
 
 
-def find_estimable(L_full: FloatArray, null_basis: FloatArray) -> BoolArray:
-    """(r,) bool: rows that vanish on the null space of X.
+def find_estimable(L_full: FloatArray, coding: Coding) -> BoolArray:
+    """(r,) bool: rows that vanish on the null space of X, up to rounding.
 
     Parameters
     ----------
     L_full : (r, p_full) array
-    null_basis : (p_full, d) array
+    coding : Coding
+        Of the fit.
     """
-    off = np.abs(L_full @ null_basis)
-    size = np.abs(L_full) @ np.abs(null_basis)
-    return np.asarray((off <= _NOT_ESTIMABLE_SHARE * size).all(axis=1))
+    if not coding.null_basis.shape[1]:
+        return np.ones(len(L_full), dtype=bool)
+    size = _column_sizes(coding)
+    null = coding.null_basis * size[:, None]
+    null = null / np.abs(null).max(axis=0)
+    functions = L_full / size
+    off = np.abs(functions @ null).max(axis=1)
+    return np.asarray(off <= _TOLERANCE * np.abs(functions).max(axis=1))
+
+
+def _column_sizes(coding: Coding) -> FloatArray:
+    step = 1 + len(coding.frame) // _ROWS_TO_SCALE
+    size = np.abs(coding.code(coding.frame.iloc[::step])).max(axis=0)
+    return np.where(size > 0, size, 1.0)

@@ -12,9 +12,9 @@ from scipy.special import stdtrit
 from aibmd.errors import AibmdError
 from aibmd.inference.coefficients import compute_t_p_value
 from aibmd.inference.estimates import LinearEstimates
-from aibmd.means.contrasts import ContrastPlan, are_contrasts, plan_contrasts
 from aibmd.means.estimates import MarginalEstimates
 from aibmd.means.families import FamilyName
+from aibmd.means.plan import ContrastPlan, are_contrasts, plan_contrasts
 from aibmd.vocabulary import CHANGE_COLUMNS, ESTIMATE_COLUMNS
 
 # Natural logs only: exp() would not undo log2, log10 or log1p.
@@ -66,6 +66,11 @@ def back_transform(
     if not assume_log:
         _refuse_unless_log(response)
     result = replace(estimates, scale="percent")
+    if are_contrasts(estimates):
+        return result.with_notes(
+            "A - B in percent is the ratio 100 (A / B - 1); between changes it is a ratio of "
+            "ratios, not a difference in percentage points."
+        )
     if response and _is_level(estimates, response):
         return result.with_notes(
             f"These are means of {response}, not changes: percent is relative to 1 on the "
