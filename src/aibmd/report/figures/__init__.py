@@ -1,0 +1,1 @@
+"""Figures: `draw_*` puts a finished table on axes and computes nothing."""

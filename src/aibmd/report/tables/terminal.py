@@ -1,0 +1,81 @@
+"""A display table on the terminal: framed where a person reads, plain where a file does."""
+
+import os
+import sys
+import textwrap
+from typing import IO, TYPE_CHECKING
+
+from aibmd.report.tables.display import Align, DisplayTable
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def format_plain(table: DisplayTable, width: int = 100) -> str:
+    """Aligned columns of text, without colour or frame.
+
+    Examples
+    --------
+    >>> from aibmd.report.tables.display import make_table
+    >>> print(format_plain(make_table("Change", {"group": "left", "%": "right"}, [["A", "1.2"]])))
+    Change
+    <BLANKLINE>
+    group    %
+    -----  ---
+    A      1.2
+    """
+    cells = [table.columns, *table.rows]
+    widths = [max(len(row[k]) for row in cells) for k in range(len(table.columns))]
+    lines = [_line(row, widths, table.align) for row in cells]
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    notes = [line for note in table.notes for line in textwrap.wrap(note, width)]
+    return "\n".join([table.title, "", *lines, *([""] if notes else []), *notes])
+
+
+def print_table(table: DisplayTable, stream: IO[str] | None = None) -> None:
+    """Print with a frame on a terminal, else as `format_plain`.
+
+    Parameters
+    ----------
+    table : DisplayTable
+    stream : text stream, optional
+        Standard output unless given. ``NO_COLOR`` in the environment means no colour.
+    """
+    stream = stream or sys.stdout
+    if not stream.isatty() or os.environ.get("TERM") == "dumb":
+        print(format_plain(table), file=stream)
+        return
+    from rich.console import Console
+
+    console = Console(file=stream, highlight=False)
+    if console.width < _framed_width(table):
+        print(format_plain(table, console.width), file=stream)
+        return
+    console.print(_framed(table))
+
+
+def _line(row: tuple[str, ...], widths: list[int], align: tuple[Align, ...]) -> str:
+    cells = [
+        cell.rjust(width) if side == "right" else cell.ljust(width)
+        for cell, width, side in zip(row, widths, align, strict=True)
+    ]
+    return "  ".join(cells).rstrip()
+
+
+def _framed_width(table: DisplayTable) -> int:
+    cells = [table.columns, *table.rows]
+    return sum(3 + max(len(row[k]) for row in cells) for k in range(len(table.columns)))
+
+
+def _framed(table: DisplayTable) -> "Table":
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    framed = Table(title=Text(table.title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD,
+                   caption=Text("\n".join(table.notes), style="dim"), caption_justify="left")  # fmt: skip
+    for name, side in zip(table.columns, table.align, strict=True):
+        framed.add_column(Text(name), justify=side)
+    for row in table.rows:
+        framed.add_row(*(Text(cell) for cell in row))
+    return framed
