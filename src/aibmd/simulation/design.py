@@ -38,6 +38,8 @@ class StudyDesign:
     ----------
     name : str
         Short name; `source` of the cohort.
+    time_zero : str
+        What times count from, in words.
     seed : int
         Seed used where no other is given.
     arms, effect_multipliers : Parameter
@@ -57,6 +59,7 @@ courses, stopping, visits, follow_up
     """
 
     name: str
+    time_zero: str
     seed: int
     arms: Arms
     effect_multipliers: EffectMultipliers

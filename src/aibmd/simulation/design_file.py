@@ -1,16 +1,18 @@
 """From the text of a design file to frozen values, with every complaint at its key path."""
 
 import difflib
-import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, Final, TypeVar, get_type_hints
 
 from aibmd.errors import AibmdError
 
 Built = TypeVar("Built")
+
+# Beyond any quantity of a study, and small enough for every integer to be a float.
+_LARGEST: Final = 2**53
 
 
 def read_design_table(path: str | Path) -> dict[str, Any]:
@@ -85,8 +87,8 @@ def _convert(kind: Any, value: Any, path: str) -> Any:
         raise AibmdError(f"{path} is {_describe(value)}; expected a number.")
     if kind is int and not isinstance(value, int):
         raise AibmdError(f"{path} is {value!r}; expected a whole number.")
-    if not math.isfinite(value):
-        raise AibmdError(f"{path} is {value!r}; expected a finite number.")
+    if not abs(value) <= _LARGEST:
+        raise AibmdError(f"{path} is {_describe(value)}; expected a finite number of usual size.")
     return kind(value)
 
 

@@ -31,11 +31,12 @@ def compute_endocrine_change(
     array (n, k, 3)
     """
     dials = design.effect_multipliers
-    return (
+    change: Array = (
         dials.ai * _on_ai(design, therapy, time)
         + dials.withdrawal * _after_ai(design, therapy, time)
         + dials.tamoxifen * _tamoxifen(design, women, therapy, time)
     )
+    return change
 
 
 def _on_ai(design: StudyDesign, therapy: Therapy, time: Array) -> Array:
@@ -114,4 +115,5 @@ def compute_exercise_change(
     values += [section.premenopausal_by_year_5_pct.array()]
     trained = (exercise & women.premenopausal)[:, np.newaxis, np.newaxis]
     by_site = [np.interp(time, knots, [v[site] for v in values]) for site in range(3)]
-    return design.effect_multipliers.exercise * trained * np.stack(by_site, axis=-1)
+    effect: Array = design.effect_multipliers.exercise * trained * np.stack(by_site, axis=-1)
+    return effect

@@ -53,8 +53,9 @@ def compute_natural_change(
     menopause = _menopause(design, women, therapy, time)
     chemotherapy = _chemotherapy(design, women, time)
     dials = design.effect_multipliers
-    change = late * time[:, :, np.newaxis]
-    return change + dials.menopause * menopause + dials.chemotherapy * chemotherapy
+    change: Array = late * time[:, :, np.newaxis]
+    change = change + dials.menopause * menopause + dials.chemotherapy * chemotherapy
+    return change
 
 
 def _menopause(design: StudyDesign, women: Women, therapy: Therapy, time: Array) -> Array:

@@ -141,7 +141,8 @@ class SiteCorrelation(Parameter):
         Parameter.__post_init__(self)
         if not np.linalg.eigvalsh(self.matrix())[0] > 0:
             raise AibmdError(
-                "the three correlations cannot hold together: their matrix is not positive definite."
+                "the three correlations cannot hold together: "
+                "their matrix is not positive definite."
             )
 
     def matrix(self) -> NDArray[np.float64]:
@@ -169,6 +170,4 @@ def check_shares(shares: dict[str, float]) -> None:
         check_probability(name, share)
     total = math.fsum(shares.values())
     if abs(total - 1) > _SHARE_SLACK:
-        raise AibmdError(
-            f"the shares {', '.join(shares)} sum to {total:.6g}; expected a sum of 1."
-        )
+        raise AibmdError(f"the shares {', '.join(shares)} sum to {total:.6g}; expected a sum of 1.")

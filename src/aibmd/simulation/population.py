@@ -10,7 +10,6 @@ from aibmd.errors import AibmdError
 from aibmd.simulation.bone import Bone, compute_t_scores, draw_bone, draw_scan_error
 from aibmd.simulation.decision import (
     BMD_DECIMALS,
-    YEAR_5,
     YearFiveChoice,
     decide_bisphosphonate,
     decide_stopping,
@@ -161,7 +160,7 @@ def _select(design: StudyDesign, entry: Candidates, wanted: int) -> Candidates:
 
 def entry_visits(entry: Candidates) -> int:
     """Number of planned visits."""
-    return entry.scan_time.shape[1]
+    return int(entry.scan_time.shape[1])
 
 
 def _randomise(design: StudyDesign, streams: Streams, n: int) -> Flags:
@@ -171,9 +170,7 @@ def _randomise(design: StudyDesign, streams: Streams, n: int) -> Flags:
     return rank < n_exercise
 
 
-def _true_bmd(
-    design: StudyDesign, entry: Candidates, therapy: Therapy, exercise: Flags
-) -> Array:
+def _true_bmd(design: StudyDesign, entry: Candidates, therapy: Therapy, exercise: Flags) -> Array:
     """True BMD at the nominal times, then at the scan times, shape (n, 10, 3)."""
     nominal = np.broadcast_to(design.visits.time_years.array(), entry.scan_time.shape)
     time = np.hstack([nominal, entry.scan_time])

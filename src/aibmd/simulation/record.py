@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Record = TypeVar("Record")
-Array = NDArray[np.float64]
+Array = NDArray[np.floating[Any]]
 Flags = NDArray[np.bool_]
 
 # A date that never comes; blank in files.

@@ -15,6 +15,7 @@ from aibmd.simulation.parameter import (
     SpreadBySite,
 )
 from aibmd.simulation.study_parameter import (
+    COURSES,
     ByStatus,
     ByVisit,
     CourseShares,
@@ -152,7 +153,7 @@ class CoursesSection:
 
     def __post_init__(self) -> None:
         shares = self.ovarian_function
-        if shares.no_endocrine + shares.tamoxifen < 1:
+        if any(getattr(shares, course) > 0 for course in COURSES if "_ai" in course):
             raise AibmdError(
                 "ovarian_function gives an aromatase inhibitor to women whose ovaries work, "
                 "in whom it does not act; give them no_endocrine or tamoxifen only."

@@ -73,4 +73,6 @@ def cut_normal(
     if sd == 0:
         return np.clip(np.full(u.shape, mean), low, high)
     below, above = ndtr((low - mean) / sd), ndtr((high - mean) / sd)
-    return np.clip(mean + sd * ndtri(below + u * (above - below)), low, high)
+    value: NDArray[np.float64] = mean + sd * ndtri(below + u * (above - below))
+    clipped: NDArray[np.float64] = np.clip(value, low, high)
+    return clipped

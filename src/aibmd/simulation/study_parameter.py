@@ -15,6 +15,8 @@ from aibmd.simulation.parameter import (
 )
 
 VISITS: Final = ("baseline", "year_1", "year_3", "year_5", "year_10")
+# Keeps a slip of the keyboard from filling the memory.
+MOST_WOMEN: Final = 200_000
 COURSES: Final = (
     "no_endocrine",
     "tamoxifen",
@@ -36,8 +38,10 @@ class Arms(Parameter):
         Parameter.__post_init__(self)
         check_not_negative("exercise", self.exercise)
         check_not_negative("control", self.control)
-        if self.n_women == 0:
-            raise AibmdError("exercise and control are both 0; expected at least one woman.")
+        if not 1 <= self.n_women <= MOST_WOMEN:
+            raise AibmdError(
+                f"exercise and control sum to {self.n_women} women; expected 1 to {MOST_WOMEN}."
+            )
 
     @property
     def n_women(self) -> int:

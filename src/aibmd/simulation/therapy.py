@@ -37,7 +37,8 @@ bisphosphonate_stop : array (n,)
     @property
     def switched(self) -> Flags:
         """Whether an aromatase inhibitor followed tamoxifen without a gap."""
-        return (self.ai_start == self.tamoxifen_stop) & np.isfinite(self.ai_start)
+        switched: Flags = (self.ai_start == self.tamoxifen_stop) & np.isfinite(self.ai_start)
+        return switched
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +65,8 @@ def plan_therapy(design: StudyDesign, streams: Streams, women: Women) -> Planned
     end = start + streams.truncated(
         "tamoxifen years", section.tamoxifen_years, section.tamoxifen_years_range, n
     )
-    upfront, switching = np.isin(course, (UPFRONT, UPFRONT_EARLY)), np.isin(
-        course, (SWITCH, SWITCH_EARLY)
-    )
+    upfront = np.isin(course, (UPFRONT, UPFRONT_EARLY))
+    switching = np.isin(course, (SWITCH, SWITCH_EARLY))
     ai_start = np.where(upfront, start, np.where(switching, switch, NEVER))
     years = np.select(
         [course == UPFRONT_EARLY, course == SWITCH_EARLY],
@@ -102,4 +102,5 @@ def _draw_course(design: StudyDesign, streams: Streams, women: Women) -> NDArray
     # Rounding must not put a woman into a course whose share is 0.
     below = np.where(np.isclose(below, 1.0, rtol=0, atol=1e-9), 1.0, below)
     u = streams.uniform("course", state.size)
-    return (u[:, np.newaxis] >= below).sum(axis=1)
+    course: NDArray[np.intp] = (u[:, np.newaxis] >= below).sum(axis=1)
+    return course

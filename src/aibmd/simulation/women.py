@@ -72,10 +72,11 @@ def draw_women(design: StudyDesign, streams: Streams, n: int) -> Women:
 
 
 def _ovaries_fail(design: StudyDesign, streams: Streams, age: Array) -> Flags:
-    """logit P(failure | chemotherapy, age) = logit p45 + b (age - 45)."""
+    """Logit P(failure | chemotherapy, age) = logit p45 + b (age - 45)."""
     section = design.menopause
-    log_odds = logit(section.ovarian_failure_probability_at_45.value)
-    log_odds += section.ovarian_failure_log_odds_per_year.value * (age - _AGE_OF_PROBABILITY)
+    years = age - _AGE_OF_PROBABILITY
+    at_45 = logit(section.ovarian_failure_probability_at_45.value)
+    log_odds = at_45 + section.ovarian_failure_log_odds_per_year.value * years
     return streams.uniform("ovarian failure", age.size) < expit(log_odds)
 
 
