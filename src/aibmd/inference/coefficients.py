@@ -8,6 +8,7 @@ from scipy.special import fdtrc, stdtr
 
 from aibmd.errors import AibmdError, ConvergenceError
 from aibmd.inference import kenward_roger, satterthwaite
+from aibmd.linalg.frozen import freeze_arrays
 from aibmd.linalg.symmetric import FloatArray, inverse_spd
 from aibmd.model.engine import EngineFit
 from aibmd.vocabulary import DfMethod, Information, Method
@@ -68,6 +69,9 @@ class CoefficientInference:
     df_method: DfMethod
     information: Information
     residual_df: float
+
+    def __post_init__(self) -> None:
+        freeze_arrays(self)
 
     def infer(self, L: FloatArray) -> LinearFunctions:
         """Estimates, covariance and df of the rows of L, (r, p)."""

@@ -9,6 +9,7 @@ from scipy.special import stdtrit
 
 from aibmd.formatting import MISSING, NOT_ESTIMABLE, format_df, format_number, format_p_value
 from aibmd.inference.coefficients import DF_TITLES, CoefficientInference, compute_t_p_value
+from aibmd.linalg.frozen import freeze_arrays
 from aibmd.linalg.symmetric import BoolArray, FloatArray
 from aibmd.vocabulary import ESTIMATE_COLUMNS
 
@@ -39,7 +40,7 @@ class LinearEstimates:
 
     Notes
     -----
-    Limits are unadjusted t limits; a table with ``adjust="holm"`` can therefore show a
+    Limits are unadjusted t limits (simultaneous for ``adjust="bonferroni"``); a table with ``adjust="holm"`` can therefore show a
     limit that excludes zero beside an adjusted p-value above 0.05, and says so.
     """
 
@@ -54,6 +55,7 @@ class LinearEstimates:
     notes: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
+        freeze_arrays(self)
         if len(self.labels) != len(self.L):
             raise ValueError(f"{len(self.labels)} labels for {len(self.L)} linear functions")
         if not 0.0 < self.conf_level < 1.0:
@@ -92,7 +94,8 @@ class LinearEstimates:
         from aibmd.inference.multiplicity import adjust_within_families
 
         table = self.linear
-        margin = stdtrit(table["df"], 0.5 + self.conf_level / 2) * table["std_error"]
+        tail = (1.0 - self.conf_level) / 2.0 / self._tests_per_limit()
+        margin = stdtrit(table["df"], 1.0 - tail) * table["std_error"]
         table["conf_low"] = table["estimate"] - margin
         table["conf_high"] = table["estimate"] + margin
         table["p_value"] = adjust_within_families(
@@ -103,6 +106,13 @@ class LinearEstimates:
             for name in ("estimate", "conf_low", "conf_high"):
                 table[name] = 100.0 * np.expm1(table[name])
         return pd.concat([self.labels, table[list(ESTIMATE_COLUMNS)]], axis=1)
+
+    def _tests_per_limit(self) -> FloatArray:
+        """Bonferroni limits are simultaneous over the family; other adjustments leave limits."""
+        if self.adjust != "bonferroni":
+            return np.ones(len(self))
+        family = np.zeros(len(self), dtype=int) if self.family is None else self.family
+        return np.array([max(1, (self.is_estimable & (family == own)).sum()) for own in family])
 
     def with_notes(self, *notes: str) -> "LinearEstimates":
         """The same estimates with further notes."""
@@ -124,7 +134,8 @@ class LinearEstimates:
     def _footer(self) -> list[str]:
         level = f"{100 * self.conf_level:g} %"
         df_title = DF_TITLES[self.inference.df_method]
-        lines = [f"Degrees of freedom: {df_title}. Limits: {level} t limits, unadjusted."]
+        kind = "simultaneous (Bonferroni)" if self.adjust == "bonferroni" else "unadjusted"
+        lines = [f"Degrees of freedom: {df_title}. Limits: {level} t limits, {kind}."]
         if self.scale == "percent":
             lines.append("Percent: 100 (exp(estimate) - 1) of the log scale; df, statistic and p")
             lines.append("are those of the log scale, std_error is by the delta method.")

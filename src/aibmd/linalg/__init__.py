@@ -1,6 +1,7 @@
 """Small dense linear algebra the engine shares: symmetric storage, padded inverses, bases."""
 
 from aibmd.linalg.basis import OrthonormalBasis, orthonormalise
+from aibmd.linalg.frozen import freeze_arrays
 from aibmd.linalg.symmetric import (
     PaddedInverse,
     inverse_spd,
@@ -14,6 +15,7 @@ from aibmd.linalg.symmetric import (
 __all__ = [
     "OrthonormalBasis",
     "PaddedInverse",
+    "freeze_arrays",
     "inverse_spd",
     "invert_padded",
     "orthonormalise",

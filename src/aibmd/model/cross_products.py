@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aibmd.linalg.basis import OrthonormalBasis, orthonormalise
+from aibmd.linalg.frozen import freeze_arrays
 from aibmd.linalg.symmetric import BoolArray, FloatArray, IntArray, pack_symmetric, triangle
 from aibmd.model.patterns import VisitPatterns
 
@@ -45,6 +46,9 @@ class CrossProducts:
     beta0: FloatArray
     scale: float
     n_rows: int
+
+    def __post_init__(self) -> None:
+        freeze_arrays(self)
 
     @property
     def n_coefficients(self) -> int:

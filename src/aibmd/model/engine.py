@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aibmd.errors import ConvergenceError, RankDeficientError
+from aibmd.linalg.frozen import freeze_arrays
 from aibmd.linalg.symmetric import BoolArray, FloatArray
 from aibmd.model.covariance import CovarianceStructure, identified_parameters
 from aibmd.model.cross_products import CrossProducts
@@ -51,6 +52,9 @@ class EngineFit:
     cross: CrossProducts
     at: Evaluation
     derivatives: Derivatives
+
+    def __post_init__(self) -> None:
+        freeze_arrays(self)
 
     def to_user_scale(self, matrices: FloatArray) -> FloatArray:
         """(..., p, p) covariances in the basis of the cross-products -> user's scale."""

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from aibmd.errors import AibmdError, DataWarning
+from aibmd.linalg.frozen import freeze_arrays
 from aibmd.linalg.symmetric import BoolArray, FloatArray, IntArray
 from aibmd.model.formula import TRANSFORMS, GuardedFormula
 
@@ -42,6 +43,9 @@ class AnalysedRows:
     subjects: pd.Index
     visits: tuple[str, ...]
     dropped: dict[str, int]
+
+    def __post_init__(self) -> None:
+        freeze_arrays(self)
 
     @property
     def first_rows(self) -> IntArray:
