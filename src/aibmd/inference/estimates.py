@@ -40,8 +40,9 @@ class LinearEstimates:
 
     Notes
     -----
-    Limits are unadjusted t limits (simultaneous for ``adjust="bonferroni"``); a table with ``adjust="holm"`` can therefore show a
-    limit that excludes zero beside an adjusted p-value above 0.05, and says so.
+    Limits are unadjusted t limits (simultaneous for ``adjust="bonferroni"``); a table with
+    ``adjust="holm"`` can therefore show a limit that excludes zero beside an adjusted p-value
+    above 0.05, and says so.
     """
 
     labels: pd.DataFrame
