@@ -1,6 +1,7 @@
 """`Cohort`: the scans of a group of women, and what is known once about each of them."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -180,6 +181,44 @@ class Cohort:
         if not scans[_KEY].equals(self._scans[_KEY]):
             raise CohortError("with_scans() takes the scans of the same cohort in the same order")
         return replace(self, _scans=scans.copy())
+
+    def select(
+        self,
+        *,
+        skeletal_site: str | Sequence[str] | None = None,
+        visit: str | Sequence[str] | None = None,
+    ) -> "Cohort":
+        """Cohort of some skeletal sites or visits; subjects left with no row are left out.
+
+        Parameters
+        ----------
+        skeletal_site, visit : str or sequence of str, optional
+            Labels to keep; all if omitted.
+
+        Raises
+        ------
+        CohortError
+            A label that the cohort does not have, with those it has.
+        """
+        keep = pd.Series(True, index=self._scans.index)
+        for column, wanted in ((SKELETAL_SITE, skeletal_site), (VISIT, visit)):
+            if wanted is not None:
+                keep &= self._scans[column].isin(self._known_labels(column, wanted))
+        scans = self._scans[keep].reset_index(drop=True)
+        for column in (SKELETAL_SITE, VISIT):
+            scans[column] = scans[column].cat.remove_unused_categories()
+        subjects = self._subjects[self._subjects[SUBJECT].isin(scans[SUBJECT])]
+        return replace(self, _scans=scans, _subjects=subjects.reset_index(drop=True))
+
+    def _known_labels(self, column: str, wanted: str | Sequence[str]) -> list[str]:
+        labels = [wanted] if isinstance(wanted, str) else list(wanted)
+        known = self._scans[column].cat.categories
+        unknown = [label for label in labels if label not in known]
+        if unknown:
+            raise CohortError(
+                f"the cohort has no {column} {unknown[0]!r}; it has {', '.join(known)}"
+            )
+        return labels
 
     def summary(self) -> str:
         """Who was scanned, when and where, in a few lines of text."""
