@@ -9,7 +9,7 @@ import numpy as np
 from aibmd.errors import AibmdError
 from aibmd.inference.estimates import LinearEstimates
 from aibmd.inference.multiplicity import check_adjustment
-from aibmd.linalg.symmetric import BoolArray, FloatArray, IntArray
+from aibmd.linalg.symmetric import BoolArray, IntArray
 from aibmd.means.estimates import MarginalEstimates, estimate_functions
 from aibmd.means.families import FamilyName
 from aibmd.means.plan import ContrastPlan, plan_contrasts

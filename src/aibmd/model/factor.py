@@ -8,24 +8,20 @@ a model needs: columns, numbers, arithmetic, and the calls of `transforms`.
 import ast
 import difflib
 import keyword
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
 from formulaic.utils.code import sanitize_variable_names
 
 from aibmd.errors import FormulaError
+from aibmd.model.constants import describe_kind, is_constant_of, is_number
 from aibmd.model.transforms import ALLOWED, CODINGS, Transform
 
-MAX_INTEGER: Final = 50
 MAX_POWER: Final = 4
 MAX_DEPTH: Final = 20
-MAX_LIST: Final = 200
-MAX_NUMBER: Final = 1e15
 
 _ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow)
-# Quotes and backslashes inside a level would end formulaic's own quoting.
-_UNSAFE_IN_TEXT: Final = frozenset("\"'`\\{}\n\r\t\0")
 
 
 @dataclass(slots=True)
@@ -48,7 +44,8 @@ def vet_factor(code: str, columns: Collection[str]) -> FactorUse:
     reader = _Reader(code, columns, aliases)
     if not isinstance(tree, ast.Call):
         raise reader.refusal(tree, "arithmetic belongs inside I(...)")
-    reader.read_call(tree, depth=0, power=1)
+    if not reader.read_call(tree, depth=0, power=1):
+        raise reader.refusal(tree, "it names no column")
     _check_shadowing(reader.use, columns)
     return reader.use
 
@@ -86,18 +83,19 @@ class _Reader:
             f"as a column of the table first."
         )
 
-    def read_call(self, node: ast.Call, depth: int, power: int) -> None:
+    def read_call(self, node: ast.Call, depth: int, power: int) -> bool:
+        """Read a call; answer whether its first argument holds a column."""
         if not isinstance(node.func, ast.Name) or node.func.id not in ALLOWED:
             raise self.refusal(node, f"{_show(node.func)} is not a function of formulas")
         name = node.func.id
         self.use.functions.append(name)
         if not node.args or isinstance(node.args[0], ast.Starred):
             raise self.refusal(node, f"{name}() needs a column as its first argument")
+        self.read_options(node, node.args[1:], ALLOWED[name])
         if name == "C":
             self.read_column(node.args[0])
-        else:
-            self.read_number(node.args[0], depth + 1, power)
-        self.read_options(node, node.args[1:], ALLOWED[name])
+            return True
+        return self.read_number(node.args[0], depth + 1, power)
 
     def read_options(self, node: ast.Call, given: list[ast.expr], takes: Transform) -> None:
         names = list(takes.options)
@@ -116,11 +114,8 @@ class _Reader:
         if kind == "contrast":
             self.read_coding(value)
             return
-        check = _KINDS.get(kind)
-        good = check(value) if check else _text(value) in kind.split("|")
-        if not good:
-            wanted = _WANTED.get(kind, " or ".join(map(repr, kind.split("|"))))
-            raise self.refusal(value, f"{name} must be {wanted}")
+        if not is_constant_of(kind, value):
+            raise self.refusal(value, f"{name} must be {describe_kind(kind)}")
 
     def read_coding(self, node: ast.expr) -> None:
         call = node if isinstance(node, ast.Call) else None
@@ -145,7 +140,7 @@ class _Reader:
             self.read_column(node)
             return True
         if isinstance(node, ast.Constant):
-            if not _is_number(node):
+            if not is_number(node):
                 raise self.refusal(node, "only numbers of ordinary size may be used here")
             return False
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
@@ -153,10 +148,10 @@ class _Reader:
         if isinstance(node, ast.BinOp) and isinstance(node.op, _ARITHMETIC):
             return self.read_arithmetic(node, depth, power)
         if isinstance(node, ast.Call):
-            self.read_call(node, depth + 1, power)
+            has_column = self.read_call(node, depth + 1, power)
             if node.func.id in {"C", "poly", "bs", "cr"}:  # type: ignore[attr-defined]
                 raise self.refusal(node, "it codes several columns and cannot be nested")
-            return True
+            return has_column
         raise self.refusal(node, "only columns, numbers, + - * / and ** may be used here")
 
     def read_arithmetic(self, node: ast.BinOp, depth: int, power: int) -> bool:
@@ -164,7 +159,7 @@ class _Reader:
             left = self.read_number(node.left, depth + 1, power)
             return self.read_number(node.right, depth + 1, power) or left
         exponent = node.right.operand if isinstance(node.right, ast.UnaryOp) else node.right
-        size = abs(exponent.value) if _is_number(exponent) else MAX_POWER + 1  # type: ignore[attr-defined]
+        size = abs(exponent.value) if is_number(exponent) else MAX_POWER + 1  # type: ignore[attr-defined]
         total = power * max(1, size)
         if total > MAX_POWER:
             raise self.refusal(node, f"powers must be numbers of at most {MAX_POWER} in total")
@@ -200,61 +195,6 @@ def _missing_column(name: str, columns: Collection[str]) -> str:
         return f"which is not a column of the table. Did you mean {near[0]!r}?"
     shown = ", ".join(sorted(columns)[:12]) + (", ..." if len(columns) > 12 else "")
     return f"which is not a column of the table. Its columns are: {shown}."
-
-
-def _text(node: ast.expr) -> str | None:
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
-
-
-def _is_number(node: ast.expr) -> bool:
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
-        node = node.operand
-    return (
-        isinstance(node, ast.Constant)
-        and type(node.value) in (int, float)
-        and abs(node.value) <= MAX_NUMBER  # type: ignore[arg-type]
-    )
-
-
-def _is_integer(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and type(node.value) is int and node.value <= MAX_INTEGER
-
-
-def _is_flag(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, bool)
-
-
-def _is_level(node: ast.expr) -> bool:
-    text = _text(node)
-    if text is not None:
-        return not _UNSAFE_IN_TEXT.intersection(text)
-    return _is_number(node) or _is_flag(node)
-
-
-def _each(check: Callable[[ast.expr], bool]) -> Callable[[ast.expr], bool]:
-    return lambda node: (
-        isinstance(node, (ast.List, ast.Tuple))
-        and len(node.elts) <= MAX_LIST
-        and all(map(check, node.elts))
-    )
-
-
-_KINDS: Final[dict[str, Callable[[ast.expr], bool]]] = {
-    "integer": _is_integer,
-    "number": _is_number,
-    "numbers": _each(_is_number),
-    "flag": _is_flag,
-    "level": _is_level,
-    "levels": _each(_is_level),
-}
-_WANTED: Final = {
-    "integer": f"a whole number of at most {MAX_INTEGER}",
-    "number": "a number",
-    "numbers": f"a list of at most {MAX_LIST} numbers",
-    "flag": "True or False",
-    "level": "a level of the factor, without quotes or backslashes in it",
-    "levels": f"a list of at most {MAX_LIST} levels, without quotes or backslashes in them",
-}
 
 
 def _show(node: ast.AST) -> str:

@@ -5,6 +5,7 @@ formulaic expands a single interaction.
 """
 
 import math
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
@@ -19,6 +20,7 @@ from aibmd.model.factor import MAX_DEPTH, MAX_POWER
 MAX_CHARACTERS: Final = 2_000
 MAX_TERMS: Final = 2_000
 
+_EMPTY_QUOTE: Final = re.compile(r"\{\s*\}|%\s*%|``")
 _OPERATORS: Final = frozenset({"~", "~+", "~-", "+", "-", "+-", "-+", "*", "/", ":", "**", "^"})
 _POWERS: Final = frozenset({"**", "^"})
 _SUMS: Final = frozenset({"~", "~+", "~-", "+", "-", "+-", "-+"})
@@ -45,6 +47,12 @@ def check_text(text: object) -> None:
 
 def read_tokens(text: str) -> list[Token]:
     """Split the text as formulaic does; nothing is evaluated."""
+    # formulaic passes over an empty pair without a token, so it would not be seen later.
+    empty = _EMPTY_QUOTE.search(text)
+    if empty:
+        raise FormulaError(
+            f"{empty.group()!r} at position {empty.start() + 1} of the formula is empty; remove it."
+        )
     try:
         return list(tokenize(text))
     except FormulaicError as reason:
@@ -96,13 +104,21 @@ def check_structure(tokens: Sequence[Token], tilde: int) -> None:
             )
         if token.kind is Token.Kind.CONTEXT:
             depth += 1 if token.token == "(" else -1
-        if depth > MAX_DEPTH or token.token == "[":
+        if token.kind is Token.Kind.CONTEXT and token.token in "[]":
             raise FormulaError(
-                f"The formula nests brackets more than {MAX_DEPTH} deep, or uses '['"
-                f"{where(token)}. Write the terms out, with round brackets."
+                f"{token.token!r}{where(token)} has no meaning in a formula; use round brackets."
             )
+        if depth > MAX_DEPTH:
+            raise FormulaError(
+                f"The formula nests brackets more than {MAX_DEPTH} deep{where(token)}. Write the "
+                f"terms out."
+            )
+        if depth < 0:
+            raise FormulaError(f"')'{where(token)} closes no bracket.")
         if token.kind is Token.Kind.VALUE:
             _check_value(token, tokens[index - 1], [*tokens[index + 1 : index + 2]], depth)
+    if depth:
+        raise FormulaError("A '(' of the formula is not closed.")
 
 
 def _check_value(token: Token, before: Token, after: list[Token], depth: int) -> None:

@@ -94,6 +94,12 @@ OTHER_ATTACKS = {
     "too many arguments": "bmd ~ log(x, 2)",
     "no argument": "bmd ~ log()",
     "unbalanced": "bmd ~ log(x",
+    "function of a constant": "bmd ~ bs(2)",
+    "arithmetic on constants": "bmd ~ I(2 + log(3))",
+    "round bracket closed by a square one": "bmd ~ (x]",
+    "closed too often": "bmd ~ x) + (age",
+    "empty braces": "bmd ~ x{}",
+    "empty percents": "bmd ~ x%%",
     "empty backquotes": "bmd ~ ``",
     "empty backquotes in a call": "bmd ~ log(``)",
     "empty": "",
@@ -161,6 +167,22 @@ def test_time_bombs_are_refused_at_once(formula):
 def test_a_formula_is_text(formula):
     with pytest.raises(FormulaError, match="text"):
         guard_formula(formula, COLUMNS)
+
+
+def test_whatever_is_typed_gives_a_formula_or_a_formula_error():
+    """Random text from the pieces formulas are made of; any other error escapes here."""
+    pieces = [
+        *"""yx()~+-*/:^`'"{}[],=|%#_.;@<\\\n 0129é²９""",
+        *["**", "log(", "I(", "C(", "contr.", "lambda"],
+    ]
+    rng = np.random.default_rng(8)
+    for _ in range(4000):
+        text = "".join(rng.choice(pieces, rng.integers(0, 10)))
+        for formula in (text, f"y ~ {text}"):
+            try:
+                assert guard_formula(formula, ["y", "x", "é", "²"]).text == formula
+            except FormulaError:
+                continue
 
 
 def test_at_most_forty_columns_are_named():
