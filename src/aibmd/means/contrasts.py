@@ -63,8 +63,21 @@ def contrast(
 
     Examples
     --------
-    >>> means = emmeans(fit, over="armcd", by="avisit")  # doctest: +SKIP
-    >>> contrast(means, "revpairwise", adjust="holm", family="all")  # doctest: +SKIP
+    >>> import aibmd, pandas as pd
+    >>> scans = pd.DataFrame({
+    ...     "subject_id": [1, 1, 2, 2, 3, 3, 4, 4],
+    ...     "arm": list("AAAABBBB"),
+    ...     "visit": ["m12", "m24"] * 4,
+    ...     "bmd_log_change": [-0.01, -0.02, -0.03, -0.06, 0.02, 0.03, 0.00, 0.01],
+    ... })
+    >>> fit = aibmd.fit_mmrm("bmd_log_change ~ arm * visit", scans,
+    ...                      subject="subject_id", visit="visit", covariance="cs")
+    >>> means = aibmd.emmeans(fit, over="arm", by="visit")
+    >>> found = contrast(means, "revpairwise", adjust="holm", family="all").to_frame()
+    >>> print(found[["contrast", "visit", "estimate"]].round(4).to_string(index=False))
+    contrast visit  estimate
+       B - A   m12      0.03
+       B - A   m24      0.06
 
     Notes
     -----

@@ -56,8 +56,22 @@ def emmeans(
 
     Examples
     --------
-    >>> means = emmeans(fit, over="armcd", by="avisit")  # doctest: +SKIP
-    >>> means.to_frame()  # doctest: +SKIP
+    >>> import aibmd, pandas as pd
+    >>> scans = pd.DataFrame({
+    ...     "subject_id": [1, 1, 2, 2, 3, 3, 4, 4],
+    ...     "arm": list("AAAABBBB"),
+    ...     "visit": ["m12", "m24"] * 4,
+    ...     "bmd_log_change": [-0.01, -0.02, -0.03, -0.06, 0.02, 0.03, 0.00, 0.01],
+    ... })
+    >>> fit = aibmd.fit_mmrm("bmd_log_change ~ arm * visit", scans,
+    ...                      subject="subject_id", visit="visit", covariance="cs")
+    >>> means = emmeans(fit, over="arm", by="visit").to_frame()
+    >>> print(means[["arm", "visit", "estimate"]].round(4).to_string(index=False))
+    arm visit  estimate
+      A   m12     -0.02
+      B   m12      0.01
+      A   m24     -0.04
+      B   m24      0.02
 
     Notes
     -----

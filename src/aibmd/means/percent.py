@@ -49,8 +49,23 @@ def back_transform(
 
     Examples
     --------
-    >>> means = emmeans(fit, over="arm", by="visit")  # doctest: +SKIP
-    >>> back_transform(contrast(means, "revpairwise"), "percent")  # doctest: +SKIP
+    >>> import aibmd, pandas as pd
+    >>> scans = pd.DataFrame({
+    ...     "subject_id": [1, 1, 2, 2, 3, 3, 4, 4],
+    ...     "arm": list("AAAABBBB"),
+    ...     "visit": ["m12", "m24"] * 4,
+    ...     "bmd_log_change": [-0.01, -0.02, -0.03, -0.06, 0.02, 0.03, 0.00, 0.01],
+    ... })
+    >>> fit = aibmd.fit_mmrm("bmd_log_change ~ arm * visit", scans,
+    ...                      subject="subject_id", visit="visit", covariance="cs")
+    >>> means = aibmd.emmeans(fit, over="arm", by="visit")
+    >>> found = back_transform(means, "percent").to_frame()
+    >>> print(found[["arm", "visit", "estimate"]].round(3).to_string(index=False))
+    arm visit  estimate
+      A   m12    -1.980
+      B   m12     1.005
+      A   m24    -3.921
+      B   m24     2.020
 
     Notes
     -----
@@ -112,8 +127,21 @@ def percentage_point_difference(
 
     Examples
     --------
-    >>> change = contrast(emmeans(fit, "visit", by="arm"), "consecutive")  # doctest: +SKIP
-    >>> percentage_point_difference(change, by="contrast")  # doctest: +SKIP
+    >>> import aibmd, pandas as pd
+    >>> scans = pd.DataFrame({
+    ...     "subject_id": [1, 1, 2, 2, 3, 3, 4, 4],
+    ...     "arm": list("AAAABBBB"),
+    ...     "visit": ["m12", "m24"] * 4,
+    ...     "bmd_log_change": [-0.01, -0.02, -0.03, -0.06, 0.02, 0.03, 0.00, 0.01],
+    ... })
+    >>> fit = aibmd.fit_mmrm("bmd_log_change ~ arm * visit", scans,
+    ...                      subject="subject_id", visit="visit", covariance="cs")
+    >>> means = aibmd.emmeans(fit, over="arm", by="visit")
+    >>> found = percentage_point_difference(means, "revpairwise")
+    >>> print(found[["contrast", "visit", "unit", "estimate"]].round(3).to_string(index=False))
+    contrast visit              unit  estimate
+       B - A   m12 percentage points     2.985
+       B - A   m24 percentage points     5.941
 
     Notes
     -----
