@@ -1,6 +1,6 @@
 """The change panel: estimate with interval, design truth and published value of each group."""
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
@@ -83,11 +83,11 @@ def _places(table: pd.DataFrame) -> np.ndarray:
     return np.arange(len(table))[::-1]
 
 
-def _label(row: dict) -> str:
+def _label(row: dict[str, Any]) -> str:
     return f"{row['group']}\nn = {format_count(int(row['n_year_10']))}"
 
 
-def _draw_group(row: dict, place: float, mark: Mark, ax: "Axes") -> None:
+def _draw_group(row: dict[str, Any], place: float, mark: Mark, ax: "Axes") -> None:
     ax.plot([row["conf_low"], row["conf_high"]], [place + _ESTIMATE] * 2, color=mark.color,
             linewidth=1.8, solid_capstyle="butt", zorder=3)  # fmt: skip
     ax.plot(row["estimate"], place + _ESTIMATE, color=mark.color, marker=mark.marker, markersize=6,

@@ -1,5 +1,6 @@
 """A display table as HTML; every string of it is escaped."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from aibmd.report.tables.display import DisplayTable
@@ -43,7 +44,7 @@ def format_html(table: DisplayTable) -> "Markup":
     ).format(title=table.title, head=head, body=body, notes=notes)
 
 
-def _row(row: tuple[str, ...], kinds: list) -> "Markup":
+def _row(row: tuple[str, ...], kinds: "list[Markup]") -> "Markup":
     from markupsafe import Markup
 
     first, *rest = zip(row, kinds, strict=True)
@@ -52,7 +53,7 @@ def _row(row: tuple[str, ...], kinds: list) -> "Markup":
     return _join(cells)
 
 
-def _join(parts) -> "Markup":  # type: ignore[no-untyped-def]
+def _join(parts: Iterable[str]) -> "Markup":
     from markupsafe import Markup
 
     return Markup("").join(parts)

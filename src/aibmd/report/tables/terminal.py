@@ -72,8 +72,13 @@ def _framed(table: DisplayTable) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    framed = Table(title=Text(table.title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD,
-                   caption=Text("\n".join(table.notes), style="dim"), caption_justify="left")  # fmt: skip
+    framed = Table(
+        title=Text(table.title, style="bold"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        caption=Text("\n".join(table.notes), style="dim"),
+        caption_justify="left",
+    )
     for name, side in zip(table.columns, table.align, strict=True):
         framed.add_column(Text(name), justify=side)
     for row in table.rows:
