@@ -7,8 +7,7 @@ import formulaic
 import numpy as np
 import pandas as pd
 import pytest
-import stored
-import tolerances as tol
+from neighbours import stored, tol
 
 STORED = [(d, s) for d in ("fev", "orthodont") for s in ("us", "cs")]
 KINDS = ("observed", "expected")

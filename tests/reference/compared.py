@@ -1,13 +1,17 @@
 """What the peer tests share: the cases, the fits (each once) and the tolerances of each case."""
 
+import sys
 import warnings
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import stored
-import tolerances as tol
 
 import aibmd
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+import tolerances as tol
 
 POLISHED = ("calcium", "bmd_like", "negative_correlation", "one_visit", "sleep", "two_visits",
             "empty_cell", "random_intercept")  # fmt: skip
