@@ -9,6 +9,7 @@ from formulaic import Formula
 from aibmd.errors import AibmdError
 from aibmd.fitting.mixed_fit import MixedFit
 from aibmd.fitting.wald import as_row
+from aibmd.linalg.basis import orthonormalise
 from aibmd.linalg.symmetric import FloatArray
 from aibmd.model.coding import model_matrix
 
@@ -65,25 +66,29 @@ def term_hypotheses(fit: MixedFit) -> dict[str, FloatArray]:
     X = fit.coding.code(frame)[:, fit.coding.kept]
     matrix = model_matrix(_sum_to_zero(fit), frame)
     X_sum = np.asarray(matrix, dtype=float)
-    columns = {
-        str(structure.term): [matrix.model_spec.column_names.index(c) for c in structure.columns]
-        for structure in matrix.model_spec.structure
-    }
-    full_rank = X_sum.shape[1] == X.shape[1]
-    to_sum = np.linalg.lstsq(X_sum, X, rcond=None)[0] if full_rank else None
-    if to_sum is not None and not np.allclose(X_sum @ to_sum, X, atol=1e-8 * np.abs(X).max()):
-        to_sum = None
+    kept = orthonormalise(X_sum).kept
+    to_sum = np.linalg.lstsq(X_sum[:, kept], X, rcond=None)[0]
     hypotheses = {}
-    for name, term in zip(columns, _original_terms(fit), strict=True):
-        if not columns[name] or term == "1":
+    for term, structure in zip(_original_terms(fit), matrix.model_spec.structure, strict=True):
+        own = [matrix.model_spec.column_names.index(name) for name in structure.columns]
+        if term == "1" or not own:
             continue
-        if to_sum is not None:
-            hypotheses[term] = to_sum[columns[name]]
-        else:
-            L = _new_directions(X, np.delete(X_sum, columns[name], axis=1))
-            if len(L):
-                hypotheses[term] = L
+        L = to_sum[np.isin(kept, own)]
+        if len(kept) < X_sum.shape[1] or len(kept) != X.shape[1]:
+            L = _agreed(L, _new_directions(X, np.delete(X_sum, own, axis=1)))
+        if len(L):
+            hypotheses[term] = L
     return hypotheses
+
+
+def _agreed(by_coding: FloatArray, by_space: FloatArray) -> FloatArray:
+    """Rows by coding where both state one hypothesis, else those by space (A2)."""
+    if len(by_coding) != len(by_space) or not len(by_space):
+        return by_space
+    stacked = np.vstack([by_coding, by_space])
+    scaled = stacked / np.linalg.norm(stacked, axis=1, keepdims=True)
+    same = np.linalg.matrix_rank(scaled, tol=_NEW_DIRECTION) == len(by_space)
+    return by_coding if same else by_space
 
 
 def _original_terms(fit: MixedFit) -> list[str]:
