@@ -1,5 +1,6 @@
 """`aibmd check FILE`: what is in a table of scans, or everything that is wrong with it."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -30,10 +31,16 @@ def check(
     except CohortError as error:
         if not error.problems:
             raise
-        typer.echo(str(error))
+        _say(str(error))
         raise typer.Exit(1) from None
-    typer.echo(cohort.summary())
-    typer.echo("No problems found.")
+    _say(cohort.summary())
+    _say("No problems found.")
+
+
+def _say(text: str) -> None:
+    """Print plain text; a terminal that lacks a letter of a label shows its code instead."""
+    encoding = sys.stdout.encoding or "utf-8"
+    typer.echo(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def _parse_columns(pairs: list[str]) -> dict[str, str]:

@@ -83,17 +83,30 @@ def test_wrong_usage_is_one_message_and_code_2(aibmd, arguments, words):
     assert "Traceback" not in err
 
 
+def run_installed(path, folder):
+    """The command in a process of its own, in a terminal without colour or letters beyond ASCII."""
+    environment = {**os.environ, "NO_COLOR": "1", "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-c", "from aibmd.cli import main; main()", "check", str(path)]
+    return subprocess.run(
+        command, capture_output=True, text=True, env=environment, cwd=folder, check=False
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "code"), [("bmd_in_mg", 1), ("latin_1", 2), ("scan_repeated", 1), ("empty", 2)]
 )
 def test_the_installed_command_answers_alike_in_a_plain_terminal(tmp_path, name, code):
-    environment = {**os.environ, "NO_COLOR": "1", "PYTHONIOENCODING": "ascii"}
-    done = subprocess.run(
-        [sys.executable, "-c", "from aibmd.cli import main; main()", "check",
-         COHORT_TESTS / "malformed" / f"{name}.csv"],
-        capture_output=True, text=True, env=environment, cwd=tmp_path, check=False,
-    )  # fmt: skip
+    done = run_installed(COHORT_TESTS / "malformed" / f"{name}.csv", tmp_path)
     assert done.returncode == code
     assert "Traceback" not in done.stdout + done.stderr
     assert "\x1b" not in done.stdout + done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_labels_in_other_alphabets_do_not_break_a_plain_terminal(tmp_path):
+    path = tmp_path / "scans.csv"
+    text = VALID.read_text().replace("year_5", "år_5").replace("0.9816", "för lågt")
+    path.write_text(text, encoding="utf-8")
+    done = run_installed(path, tmp_path)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "f\\xf6r l\\xe5gt" in done.stdout

@@ -136,7 +136,7 @@ def test_columns_give_file_columns_our_names():
 
 
 def test_an_unknown_file_column_is_named_with_those_there_are():
-    with pytest.raises(AibmdError, match="'id'.*It has: 'subject_id', 'visit'"):
+    with pytest.raises(AibmdError, match=r"'id'.*It has: 'subject_id', 'visit'"):
         read_cohort(small(), columns={"id": "subject_id"})
 
 

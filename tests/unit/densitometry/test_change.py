@@ -134,7 +134,7 @@ def test_a_missed_scan_is_no_reason_to_warn():
 @pytest.mark.parametrize("scale", ["percent", "log"])
 def test_relative_change_of_a_t_score_is_refused_with_the_right_call(of, scale):
     frame = scans().rename(columns={"bmd": of})
-    with pytest.raises(TScoreChangeError, match="arbitrary zero.*derive_change"):
+    with pytest.raises(TScoreChangeError, match=r"arbitrary zero.*derive_change"):
         derive_change(frame, scale, of=of)
 
 
