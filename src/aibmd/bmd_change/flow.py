@@ -71,12 +71,13 @@ def _follow_group(group: str, lost: pd.Series) -> list[Row]:
 
 def _check_sums(flow: pd.DataFrame) -> None:
     """Entered = lost + population; population = groups; each group = lost + scanned."""
-    total = flow.groupby("step")["n"].sum().to_dict()
-    split = flow[flow["group"] != ""].groupby(["group", "step"])["n"].sum().unstack(fill_value=0)
-    kept = split["scanned at outcome"] + split.get("not scanned at outcome", 0)
-    if (
-        total["entered"] != total.get("not in population", 0) + total["population"]
-        or total["population"] != total["group"]
-        or (split["group"] != kept).any()
-    ):
+    of = flow.groupby(["step", "group"])["n"].sum().to_dict()
+    groups = [group for step, group in of if step == "group"]
+    sums = {
+        of["entered", ""]: of.get(("not in population", ""), 0) + of["population", ""],
+        of["population", ""]: sum(of["group", group] for group in groups),
+    }
+    lost, kept = "not scanned at outcome", "scanned at outcome"
+    followed = all(of["group", g] == of.get((lost, g), 0) + of[kept, g] for g in groups)
+    if not followed or any(whole != parts for whole, parts in sums.items()):
         raise AibmdError(f"the flow does not add up:\n{flow.to_string(index=False)}")

@@ -66,7 +66,7 @@ def derive_withdrawal_groups(
     --------
     >>> import aibmd
     >>> groups = derive_withdrawal_groups(aibmd.load_cohort("brex"))
-    >>> sorted(groups["group"].dropna().unique())
+    >>> list(groups["group"].cat.categories)
     ['AI withdrawn', 'No AI withdrawal']
     """
     question = question or WithdrawalQuestion()
@@ -81,7 +81,7 @@ def derive_withdrawal_groups(
     absent = find_absence(dates, at, reference.median(), question.reference_visit)
     exclusion = _exclude(absent, known, at, course, on_ai, question)
     inside = exclusion.isna()
-    comparator, withdrawn = question.groups
+    withdrawn, comparator = question.groups
     labels = course.map(lambda label: withdrawn if label == WITHDRAWN else comparator)
     return pd.DataFrame(
         {
@@ -177,7 +177,11 @@ def _exclude(
     reasons = list_reasons(question)
     relapsed = known["recurrence_time"] <= at
     elsewhere = ~on_ai if question.comparator == "ai_continued" else on_ai & False
-    tests = (relapsed, reasons[0]), (_is_unknown(known, course), reasons[4]), (elsewhere, reasons[5])
+    tests = (
+        (relapsed, reasons[0]),
+        (_is_unknown(known, course), reasons[4]),
+        (elsewhere, reasons[5]),
+    )
     exclusion = absent
     for applies, reason in tests:
         exclusion = exclusion.mask(exclusion.isna() & applies, reason)

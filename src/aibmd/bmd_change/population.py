@@ -25,7 +25,7 @@ def select_scans(
     -------
     DataFrame
         Columns ``subject_id, visit, time, bmd, group``, one row per scan that was made, none
-        after a recurrence; ``group`` has the comparator as first level.
+        after a recurrence; ``group`` has the levels of `WithdrawalQuestion.groups`.
 
     Raises
     ------
@@ -35,7 +35,9 @@ def select_scans(
     scans = cohort.scans
     made = scans[(scans[SKELETAL_SITE] == skeletal_site) & scans[BMD].notna()]
     inside = groups.loc[groups["group"].notna(), [SUBJECT, "group"]]
-    recurrence = cohort.subjects[[SUBJECT, "recurrence_time"]].astype({"recurrence_time": "float64"})
+    recurrence = cohort.subjects[[SUBJECT, "recurrence_time"]].astype(
+        {"recurrence_time": "float64"}
+    )
     rows = made.merge(inside, on=SUBJECT).merge(recurrence, on=SUBJECT)
     rows = rows[~(rows[TIME] > rows["recurrence_time"])]
     at_reference = rows.loc[rows[VISIT] == question.reference_visit, SUBJECT]

@@ -48,7 +48,7 @@ class WithdrawalQuestion:
     Examples
     --------
     >>> WithdrawalQuestion(comparator="ai_continued").groups
-    ('AI continued', 'AI withdrawn')
+    ('AI withdrawn', 'AI continued')
     """
 
     lookback_years: float = 1.0
@@ -88,8 +88,8 @@ class WithdrawalQuestion:
 
     @property
     def groups(self) -> tuple[str, str]:
-        """Labels of the comparator and of the women whose AI was withdrawn."""
-        return (COMPARATOR_LABELS[self.comparator], WITHDRAWN)
+        """Labels of the women whose AI was withdrawn and of the comparator."""
+        return (WITHDRAWN, COMPARATOR_LABELS[self.comparator])
 
     @property
     def interpretation(self) -> str:

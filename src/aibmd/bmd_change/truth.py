@@ -56,8 +56,11 @@ def compute_design_truth(
             f"The truth table has no column {', '.join(missing)}; expected {', '.join(_COLUMNS)}."
         )
     at_site = truth[truth[SKELETAL_SITE] == skeletal_site].astype({VISIT: "str"})
-    wide = at_site.pivot(index=SUBJECT, columns=VISIT, values="true_bmd")
-    ratio = wide[question.outcome_visit] / wide[question.reference_visit]
+    by_visit = {
+        visit: at_site[at_site[VISIT] == visit].set_index(SUBJECT)["true_bmd"]
+        for visit in (question.reference_visit, question.outcome_visit)
+    }
+    ratio = by_visit[question.outcome_visit] / by_visit[question.reference_visit]
     women = scans.drop_duplicates(SUBJECT).set_index(SUBJECT)["group"]
     mean = _MEANS[model]
     return {g: mean(ratio.reindex(women.index[women == g])) for g in question.groups}
