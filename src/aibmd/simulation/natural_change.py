@@ -53,8 +53,11 @@ def compute_natural_change(
     menopause = _menopause(design, women, therapy, time)
     chemotherapy = _chemotherapy(design, women, time)
     dials = design.effect_multipliers
-    change: Array = late * time[:, :, np.newaxis]
-    change = change + dials.menopause * menopause + dials.chemotherapy * chemotherapy
+    change: Array = (
+        late * time[:, :, np.newaxis]
+        + dials.menopause * menopause
+        + dials.chemotherapy * chemotherapy
+    )
     return change
 
 

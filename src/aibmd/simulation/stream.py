@@ -70,9 +70,7 @@ def cut_normal(
     high: float | NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Quantiles `u` of a normal distribution cut off at `low` and `high`."""
-    if sd == 0:
-        return np.clip(np.full(u.shape, mean), low, high)
-    below, above = ndtr((low - mean) / sd), ndtr((high - mean) / sd)
-    value: NDArray[np.float64] = mean + sd * ndtri(below + u * (above - below))
-    clipped: NDArray[np.float64] = np.clip(value, low, high)
-    return clipped
+    below, above = (0.0, 1.0) if sd == 0 else (ndtr((low - mean) / sd), ndtr((high - mean) / sd))
+    score = np.zeros(u.shape) if sd == 0 else ndtri(below + u * (above - below))
+    value: NDArray[np.float64] = np.clip(mean + sd * score, low, high)
+    return value
