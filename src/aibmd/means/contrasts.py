@@ -16,8 +16,8 @@ from aibmd.means.plan import ContrastPlan, plan_contrasts
 from aibmd.vocabulary import Adjustment
 
 # The others need simultaneous limits, which the table of estimates does not offer yet.
-_OFFERED: Final = ("none", "holm", "bh")
-_TITLES: Final = {"holm": "Holm", "bh": "Benjamini-Hochberg"}
+_OFFERED: Final = ("none", "holm", "bonferroni", "bh")
+_TITLES: Final = {"bonferroni": "Bonferroni", "holm": "Holm", "bh": "Benjamini-Hochberg"}
 
 
 def contrast(
@@ -105,7 +105,7 @@ def _check_request(means: LinearEstimates, adjust: str, family: str) -> None:
             "contrast of the log-scale means first, then back_transform it"
         )
     if adjust not in _OFFERED:
-        if adjust not in ("bonferroni", "tukey", "dunnett", "mvt"):
+        if adjust not in ("tukey", "dunnett", "mvt"):
             check_adjustment(adjust)
         raise AibmdError(
             f"adjust={adjust!r} needs simultaneous limits and is not available yet; available: "

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from formulaic.errors import DataMismatchWarning
+from formulaic.errors import DataMismatchWarning, FactorEvaluationError
 
-from aibmd.errors import FormulaError
+from aibmd.errors import AibmdError, FormulaError
 from aibmd.linalg.symmetric import FloatArray, IntArray
 from aibmd.model.formula import TRANSFORMS, GuardedFormula
 
@@ -56,10 +56,10 @@ class Coding:
         found: dict[str, tuple[Any, ...]] = {}
         for name in self.formula.variables:
             column = self.frame[name]
-            if isinstance(column.dtype, pd.CategoricalDtype):
+            if self._is_inside_c(name):
+                found[name] = self._coded_levels(name)
+            elif isinstance(column.dtype, pd.CategoricalDtype):
                 found[name] = tuple(column.cat.categories)
-            elif self._is_inside_c(name):
-                found[name] = tuple(sorted(pd.unique(column).tolist()))
         return found
 
     @property
@@ -106,8 +106,15 @@ class Coding:
             return column.to_numpy()
         return pd.Categorical(column, categories=list(levels), ordered=self.frame[name].cat.ordered)
 
+    def _coded_levels(self, name: str) -> tuple[Any, ...]:
+        """Order in which ``C(name, ...)`` takes the levels."""
+        expressions = self.formula.factor_variables.items()
+        inside = [text for text, used in expressions if used == (name,) and text.startswith("C(")]
+        return tuple(self.spec.encoder_state[inside[0]][1]["categories"])
+
     def _is_inside_c(self, name: str) -> bool:
         uses = [text for text, used in self.formula.factor_variables.items() if name in used]
+        uses = [text for text in uses if text in self.spec.encoder_state]
         return bool(uses) and all(text.startswith("C(") for text in uses)
 
 
@@ -123,4 +130,8 @@ def model_matrix(source: Any, frame: pd.DataFrame) -> Any:
         try:
             return source.get_model_matrix(frame, context=TRANSFORMS, output="numpy")
         except DataMismatchWarning as mismatch:
-            raise FormulaError(f"a level was not seen by the fit: {mismatch}") from None
+            raise FormulaError(f"a level is neither listed nor fitted: {mismatch}") from None
+        except FactorEvaluationError as failure:
+            if isinstance(failure.__cause__, AibmdError):
+                raise failure.__cause__ from None
+            raise FormulaError(f"a term cannot be computed: {failure}") from None

@@ -1,5 +1,6 @@
 """From a table and a formula to what the engine needs: coded rows and cross-products."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from aibmd.model.subject_products import collect_from_subjects
 
 # Below this many rows the long form is quicker than coding in pieces.
 _FEW_ROWS = 4000
+_MAX_COLUMNS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ def build_design(
             if cross is not None:
                 coding = _coding(formula, rows, pieces.spec, cross)
                 return Design(rows, coding, cross, None, pieces)
+    _refuse_too_wide(formula, rows.frame)
     matrix = model_matrix(formula.right, rows.frame)
     X = np.asarray(matrix, dtype=float)
     _refuse_bad_columns(X, matrix.model_spec.column_names)
@@ -94,6 +97,28 @@ def _coding(formula: GuardedFormula, rows: AnalysedRows, spec: Any, cross: Cross
         null_basis=cross.basis.null_basis,
         frame=rows.frame,
     )
+
+
+def _refuse_too_wide(formula: GuardedFormula, frame: pd.DataFrame) -> None:
+    """Bound the width of X before it is formed: crossed factors multiply their levels."""
+    n_levels = {name: _count_levels(frame[name]) for name in formula.variables}
+    width = sum(
+        math.prod(
+            max(n_levels[name] for name in formula.factor_variables[str(factor.expr)])
+            for factor in term.factors
+            if str(factor.expr) in formula.factor_variables
+        )
+        for term in formula.right
+    )
+    if width > _MAX_COLUMNS:
+        raise AibmdError(
+            f"the formula would need up to {width:,} columns (at most {_MAX_COLUMNS:,} are "
+            "allowed); is a column of identifiers or free text among its factors?"
+        )
+
+
+def _count_levels(column: pd.Series) -> int:
+    return len(column.cat.categories) if isinstance(column.dtype, pd.CategoricalDtype) else 1
 
 
 def _refuse_bad_columns(X: FloatArray, names: Sequence[str]) -> None:

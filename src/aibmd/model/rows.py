@@ -12,7 +12,8 @@ import pandas as pd
 from aibmd.errors import AibmdError, DataWarning
 from aibmd.linalg.frozen import freeze_arrays
 from aibmd.linalg.symmetric import BoolArray, FloatArray, IntArray
-from aibmd.model.formula import TRANSFORMS, GuardedFormula
+from aibmd.model.coding import model_matrix
+from aibmd.model.formula import GuardedFormula
 
 _SHOWN_REPEATS = 5
 
@@ -152,16 +153,14 @@ def _describe_dropped(dropped: dict[str, int]) -> str:
 
 
 def _response(used: pd.DataFrame, formula: GuardedFormula) -> FloatArray:
-    name = formula.response_variables[0]
-    column = used[name]
-    if not pd.api.types.is_numeric_dtype(column.dtype) or column.dtype == bool:
-        raise AibmdError(
-            f"the response {name!r} is not numeric; found for example {column.iloc[0]!r}"
-        )
-    if formula.response == name:
-        y = column.to_numpy(dtype=float)
+    for name in formula.response_variables:
+        column = used[name]
+        if not pd.api.types.is_numeric_dtype(column.dtype) or column.dtype == bool:
+            raise AibmdError(f"the response {name!r} is not numeric; found {column.iloc[0]!r}")
+    if (formula.response,) == formula.response_variables:
+        y = used[formula.response].to_numpy(dtype=float)
     else:
-        matrix = formula.left.get_model_matrix(used, context=TRANSFORMS, output="numpy")
+        matrix = model_matrix(formula.left, used[list(formula.response_variables)])
         y = np.asarray(matrix, dtype=float).reshape(len(used), -1)[:, 0]
     if not np.isfinite(y).all():
         first = used.index[~np.isfinite(y)][0]
