@@ -71,13 +71,15 @@ def _follow_group(group: str, lost: pd.Series) -> list[Row]:
 
 def _check_sums(flow: pd.DataFrame) -> None:
     """Entered = lost + population; population = groups; each group = lost + scanned."""
-    of = flow.groupby(["step", "group"])["n"].sum().to_dict()
-    groups = [group for step, group in of if step == "group"]
-    sums = {
-        of["entered", ""]: of.get(("not in population", ""), 0) + of["population", ""],
-        of["population", ""]: sum(of["group", group] for group in groups),
-    }
+    n: dict[tuple[str, str], int] = {}
+    for step, group, _, count in flow.itertuples(index=False):
+        n[step, group] = n.get((step, group), 0) + count
+    groups = [group for step, group in n if step == "group"]
     lost, kept = "not scanned at outcome", "scanned at outcome"
-    followed = all(of["group", g] == of.get((lost, g), 0) + of[kept, g] for g in groups)
-    if not followed or any(whole != parts for whole, parts in sums.items()):
+    sums = [
+        (n["entered", ""], n.get(("not in population", ""), 0) + n["population", ""]),
+        (n["population", ""], sum(n["group", group] for group in groups)),
+        *((n["group", g], n.get((lost, g), 0) + n[kept, g]) for g in groups),
+    ]
+    if any(whole != parts for whole, parts in sums):
         raise AibmdError(f"the flow does not add up:\n{flow.to_string(index=False)}")
