@@ -10,6 +10,7 @@ from aibmd.cohort.checks import run_checks
 from aibmd.cohort.cohort import Cohort
 from aibmd.cohort.csv_file import Layout, read_cells
 from aibmd.cohort.problem import cohort_error, show
+from aibmd.cohort.schema import SYNTHETIC, SYNTHETIC_MARKS
 from aibmd.cohort.table import build_table
 from aibmd.errors import AibmdError
 
@@ -45,6 +46,7 @@ def read_cohort(
     Returns
     -------
     Cohort
+        Marked as synthetic if a column ``synthetic`` says yes in any row.
 
     Raises
     ------
@@ -80,7 +82,16 @@ def read_cohort(
     problems = run_checks(table)
     if problems:
         raise cohort_error(problems, name, counting)
-    return Cohort.from_long(table.clean, time_zero=time_zero, source=name)
+    return Cohort.from_long(
+        table.clean, time_zero=time_zero, synthetic=_is_marked_synthetic(table.raw), source=name
+    )
+
+
+def _is_marked_synthetic(raw: pd.DataFrame) -> bool:
+    """Whether any row says that its subject was made up."""
+    if SYNTHETIC not in raw.columns:
+        return False
+    return any(str(mark).lower() in SYNTHETIC_MARKS for mark in raw[SYNTHETIC].unique())
 
 
 def _frame_cells(frame: pd.DataFrame) -> tuple[pd.DataFrame, Layout, str]:

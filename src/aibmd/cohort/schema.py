@@ -92,8 +92,12 @@ COLUMN_RULES: Final = (
     ColumnRule("bmi", "number", "subject", "kg/m2", False, 8.0, 100.0),
 )
 
+# A column of this name that says yes marks made-up subjects; generators write it, so that
+# a file cannot lose the mark.
+SYNTHETIC: Final = "synthetic"
+SYNTHETIC_MARKS: Final = ("yes", "true", "1")
+
 RULES: Final = {rule.name: rule for rule in COLUMN_RULES}
 REQUIRED: Final = tuple(rule.name for rule in COLUMN_RULES if rule.required)
 NUMBER_COLUMNS: Final = tuple(rule.name for rule in COLUMN_RULES if rule.kind == "number")
-LABEL_COLUMNS: Final = tuple(rule.name for rule in COLUMN_RULES if rule.kind == "label")
 SUBJECT_COLUMNS: Final = tuple(rule.name for rule in COLUMN_RULES if rule.level == "subject")

@@ -64,6 +64,8 @@ def _read_truth(path: Path, visits: list[str]) -> pd.DataFrame | None:
     if not path.is_file():
         return None
     truth = pd.read_csv(path, dtype={SUBJECT: "str"})
+    # The file writes 5.0 as 5; the generator's table holds floats.
+    truth = truth.astype(dict.fromkeys(truth.select_dtypes("int64").columns, "float64"))
     if VISIT in truth.columns:
         truth[VISIT] = pd.Categorical(truth[VISIT].astype("str"), categories=visits, ordered=True)
     return truth

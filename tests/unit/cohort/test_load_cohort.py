@@ -1,9 +1,11 @@
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from aibmd import AibmdError, load_cohort
+from aibmd import AibmdError, StudyDesign, load_cohort, simulate_cohort
 from aibmd.cohort import shipped
+from aibmd.resources import data_path
 
 VALID = Path(__file__).parent / "valid.csv"
 
@@ -39,3 +41,12 @@ def test_an_unknown_name_lists_the_cohorts_there_are(shipped_data):
 def test_a_name_is_no_path(shipped_data):
     with pytest.raises(AibmdError, match="no shipped cohort"):
         load_cohort("../synthetic/toy")
+
+
+def test_the_shipped_cohort_is_what_its_design_and_seed_give():
+    design = StudyDesign.from_toml(data_path("synthetic", "brex.toml"))
+    made, loaded = simulate_cohort(design, design.seed), load_cohort("brex")
+    assert loaded.data_hash == made.data_hash
+    assert loaded.time_zero == made.time_zero
+    pd.testing.assert_frame_equal(loaded.to_frame(), made.to_frame())
+    pd.testing.assert_frame_equal(loaded.truth, made.truth)

@@ -170,3 +170,15 @@ def test_source_and_time_zero_are_kept():
         "start of AI",
         False,
     )
+
+
+@pytest.mark.parametrize("mark", ["yes", "True", 1, True])
+def test_a_file_cannot_lose_the_mark_of_synthetic_data(mark):
+    marked = read_cohort(small(synthetic=mark))
+    assert marked.synthetic
+    assert "synthetic" in repr(marked)
+
+
+@pytest.mark.parametrize("mark", ["no", "", 0, False])
+def test_real_data_are_not_called_synthetic(mark):
+    assert not read_cohort(small(synthetic=mark)).synthetic
