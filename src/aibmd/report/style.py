@@ -100,15 +100,23 @@ def house_style() -> Iterator[None]:
         yield
 
 
-def render_figure(figure: "Figure", kind: str) -> bytes:
+def render_figure(figure: "Figure", kind: str, title: str) -> bytes:
     """Bytes of a figure as ``"svg"`` or ``"png"``, without date, software or random ids.
+
+    Parameters
+    ----------
+    figure : Figure
+    kind : {"svg", "png"}
+    title : str
+        Stands in the metadata of the file, for programs that do not see the picture.
 
     Notes
     -----
     The same bytes on one machine; another build of matplotlib or freetype may move a curve
     by a fraction of a pixel, so figures are compared by eye across machines, tables by number.
     """
-    metadata = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}[kind]
+    unset = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}[kind]
+    metadata = {**unset, "Title": title}
     buffer = io.BytesIO()
     with house_style():
         figure.savefig(buffer, format=kind, dpi=PNG_DPI, metadata=metadata)

@@ -1,5 +1,6 @@
 """The change panel: estimate with interval, design truth and published value of each group."""
 
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -83,11 +84,11 @@ def _places(table: pd.DataFrame) -> np.ndarray:
     return np.arange(len(table))[::-1]
 
 
-def _label(row: dict[str, Any]) -> str:
+def _label(row: dict[Hashable, Any]) -> str:
     return f"{row['group']}\nn = {format_count(int(row['n_year_10']))}"
 
 
-def _draw_group(row: dict[str, Any], place: float, mark: Mark, ax: "Axes") -> None:
+def _draw_group(row: dict[Hashable, Any], place: float, mark: Mark, ax: "Axes") -> None:
     ax.plot([row["conf_low"], row["conf_high"]], [place + _ESTIMATE] * 2, color=mark.color,
             linewidth=1.8, solid_capstyle="butt", zorder=3)  # fmt: skip
     ax.plot(row["estimate"], place + _ESTIMATE, color=mark.color, marker=mark.marker, markersize=6,

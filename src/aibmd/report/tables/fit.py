@@ -1,6 +1,6 @@
 """Tables of one fit, under the headings of SAS PROC MIXED and with the columns of R."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
@@ -82,7 +82,7 @@ def _tabulate(
     return make_table(title, columns, rows, notes)
 
 
-def _numbers(row: dict[str, Any], digits: int) -> list[str]:
+def _numbers(row: dict[Hashable, Any], digits: int) -> list[str]:
     if pd.isna(row["estimate"]):
         return [NOT_ESTIMABLE, *[MISSING] * (len(ESTIMATE_COLUMNS) - 1)]
     return [

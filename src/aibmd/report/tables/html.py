@@ -37,10 +37,10 @@ def format_html(table: DisplayTable) -> "Markup":
     body = _join(Markup("<tr>{}</tr>\n").format(_row(row, kinds)) for row in table.rows)
     notes = _join(Markup("<p>{}</p>").format(note) for note in table.notes)
     return Markup(
+        "<figure>\n<figcaption>{title}</figcaption>\n"
         '<div class="scroll" role="region" tabindex="0" aria-label="{title}">\n'
-        "<table>\n<caption>{title}</caption>\n<thead><tr>{head}</tr></thead>\n"
-        "<tbody>\n{body}</tbody>\n</table>\n</div>\n"
-        '<div class="notes">{notes}</div>'
+        "<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>\n</div>\n"
+        '<div class="notes">{notes}</div>\n</figure>'
     ).format(title=table.title, head=head, body=body, notes=notes)
 
 
