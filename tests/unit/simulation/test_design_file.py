@@ -98,7 +98,7 @@ MALFORMED = {
                                 "not positive definite"),
     "range upside down": ("lowest = 35.0", "lowest = 85.0", "above highest"),
     "duration of zero": ("[withdrawal.gain_years]\nvalue = 2.0",
-                         "[withdrawal.gain_years]\nvalue = 0", r"withdrawal\.gain_years: value is 0"),
+                         "[withdrawal.gain_years]\nvalue = 0", r"gain_years: value is 0"),
     "certain stop": ("upfront_ai = 0.92", "upfront_ai = 1.0", r"stopping\.probability: upfront_ai"),
     "visits out of order": ("year_3 = 3.0", "year_3 = 0.5", r"visits\.time_years: .* increase"),
     "AI for working ovaries": ("tamoxifen = 0.55\nupfront_ai_ended_early = 0.0",
