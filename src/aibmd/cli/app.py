@@ -27,7 +27,7 @@ def _group() -> None:
 
 def run() -> NoReturn:
     """Run a verb; exit code 2 with one message for input that cannot be used."""
-    from aibmd.cli import check, simulate  # noqa: F401 - importing a verb registers it
+    from aibmd.cli import check, fit, reproduce, simulate  # noqa: F401 - importing a verb registers it
 
     try:
         app()

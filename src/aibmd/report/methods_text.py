@@ -26,8 +26,8 @@ def describe_estimand(question: WithdrawalQuestion) -> list[tuple[str, str]]:
         ("Variable", "BMD at year 10 in percent of BMD at year 5 (not in percent of baseline)"),
         (
             "Groups",
-            f"an AI that ends from {question.lookback_years:g} years before to "
-            f"{question.grace_years:g} years after a woman's own year 5 scan was withdrawn; "
+            f"an AI that ends from {_years(question.lookback_years)} before to "
+            f"{_years(question.grace_years)} after a woman's own year 5 scan was withdrawn; "
             "nothing later moves her",
         ),
         (
@@ -68,6 +68,10 @@ def describe_figure(changes: pd.DataFrame, question: WithdrawalQuestion) -> str:
     )
 
 
+def _years(number: float) -> str:
+    return f"{number:g} year" if number == 1 else f"{number:g} years"
+
+
 def _describe_model(what: dict[str, str], rows: pd.DataFrame) -> str:
     name = MODEL_NAMES.get(what["model"], what["model"])
     sizes = ", ".join(
@@ -85,6 +89,7 @@ def _describe_model(what: dict[str, str], rows: pd.DataFrame) -> str:
     )  # fmt: skip
     return (
         f"{name[0].upper()}{name[1:]}: {what['formula']}, one model per skeletal site; "
-        f"{covariance}; {what['method'].upper()}; degrees of freedom by {DF_TITLES[what['df_method']]}, "
-        f"{what['information']} information. Used: {sizes}. {verdict}"
+        f"{covariance}; {what['method'].upper()}; degrees of freedom by "
+        f"{DF_TITLES[what['df_method']]}, {what['information']} information. "
+        f"Used: {sizes}. {verdict}"
     )

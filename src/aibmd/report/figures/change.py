@@ -47,7 +47,7 @@ def draw_change(table: pd.DataFrame, ax: "Axes") -> "Axes":
     >>> row = {"group": "AI withdrawn", "n_year_10": 158, "estimate": 2.4, "conf_low": 1.5,
     ...        "conf_high": 3.3, "design_truth": 2.5, "published": 2.6}
     >>> draw_change(pd.DataFrame([row]), Figure().add_subplot()).get_xlabel()
-    'Change from year 5 to year 10 (% of year 5)'
+    'Change, % of year 5'
     """
     marks = choose_marks(table["group"].tolist())
     ax.axvline(0.0, color=QUIET, linewidth=0.9, zorder=1)
@@ -59,7 +59,7 @@ def draw_change(table: pd.DataFrame, ax: "Axes") -> "Axes":
     ax.set_ylim(-0.55, len(table) - 0.45)
     ax.tick_params(axis="y", length=0)
     ax.spines[["top", "right", "left"]].set_visible(False)
-    ax.set_xlabel("Change from year 5 to year 10 (% of year 5)")
+    ax.set_xlabel("Change, % of year 5")
     return ax
 
 

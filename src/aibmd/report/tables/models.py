@@ -25,7 +25,7 @@ def tabulate_handling(handling: pd.DataFrame, question: WithdrawalQuestion) -> D
         for row in handling.to_dict("records")
     ]
     rules = handling.drop_duplicates("handling").to_dict("records")
-    notes = [f"{str(r['handling']).capitalize()}: {r['assignment_rule']}." for r in rules]
+    notes = [f"{_capitalise(r['handling'])}: {r['assignment_rule']}." for r in rules]
     return make_table(
         "Baseline handling: the difference in percentage points under three assumptions",
         {"Skeletal site": "left", "Handling": "left", "Women": "right",
@@ -34,6 +34,10 @@ def tabulate_handling(handling: pd.DataFrame, question: WithdrawalQuestion) -> D
         rows,
         notes,
     )  # fmt: skip
+
+
+def _capitalise(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}"
 
 
 def tabulate_fits(fits: pd.DataFrame) -> DisplayTable:

@@ -18,8 +18,8 @@ from aibmd.report.tables.display import Align, DisplayTable, make_table
 from aibmd.vocabulary import SITE_LABELS, SKELETAL_SITE
 
 PUBLISHED_NOTE: Final = (
-    "Published: used to set the design of the synthetic cohort, not evidence. Estimates lie near "
-    "it because it was put in."
+    "Published: used to set the design of the synthetic cohort, not evidence. An estimate near it "
+    "shows that it was put in, and nothing else."
 )
 TRUTH_NOTE: Final = (
     "Design truth: the mean noise-free change of the women analysed, which only a generator knows."
