@@ -71,6 +71,11 @@ def read_cohort(
     """
     if sheet is not None:
         raise AibmdError(f"sheet={sheet!r}: CSV files and DataFrames have no sheets. Leave it out.")
+    if not isinstance(source, str | Path | pd.DataFrame):
+        kind = type(source).__name__
+        raise AibmdError(
+            f"source is of type {kind}; expected the path of a CSV file or a DataFrame."
+        )
     if isinstance(source, pd.DataFrame):
         cells, layout, counting = _frame_cells(source)
         name = "the DataFrame"
@@ -109,6 +114,9 @@ def _rename(
     cells: pd.DataFrame, layout: Layout, columns: Mapping[str, str]
 ) -> tuple[pd.DataFrame, Layout]:
     """Give columns our names; refuse names that are not there or would collide."""
+    if not isinstance(columns, Mapping):
+        raise AibmdError("columns is no mapping; expected {'column of the file': 'our name'}.")
+    columns = {str(old): str(new) for old, new in columns.items()}
     unknown = [name for name in columns if name not in cells.columns]
     if unknown:
         raise AibmdError(

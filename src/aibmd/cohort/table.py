@@ -12,6 +12,7 @@ from aibmd.cohort.csv_file import Layout
 from aibmd.cohort.schema import MISSING_CODES, NUMBER_COLUMNS, RULES
 from aibmd.cohort.site import match_skeletal_site
 from aibmd.cohort.visits import format_label
+from aibmd.errors import AibmdError
 from aibmd.vocabulary import SKELETAL_SITE, SUBJECT, VISIT
 
 DECIMAL_COMMA: Final = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
@@ -49,6 +50,12 @@ class ScanTable:
         rule, values = RULES[name], self.clean[name]
         return values.where(values.between(rule.low, rule.high)) if rule.unit else values
 
+    def of_subject(self, name: str) -> pd.Series:
+        """First possible value of each subject, in all her rows; missing where no one is named."""
+        subject = self.clean[SUBJECT]
+        first = self.plausible(name).groupby(subject.fillna("")).transform("first")
+        return first.where(subject.notna())
+
     def cells(self, chosen: pd.Series | np.ndarray, *names: str) -> pd.DataFrame:
         """Identifying cells and `names` of the rows where `chosen` is true, as found."""
         shown = [name for name in (*_IDENTIFYING, *names) if name in self.raw.columns]
@@ -84,7 +91,13 @@ def _blank(values: pd.Series) -> pd.Series:
         return values.cat.remove_categories(coded)
     if not (pd.api.types.is_string_dtype(values) or values.dtype == np.dtype("O")):
         return values
-    return _map_distinct(values, _blank_cell)
+    try:
+        return _map_distinct(values, _blank_cell)
+    except TypeError:
+        raise AibmdError(
+            f"Column {values.name!r} holds lists or other containers. "
+            "A cell holds one number or one text; spread them over rows or columns."
+        ) from None
 
 
 def _blank_cell(cell: Any) -> Any:
@@ -115,7 +128,8 @@ def _convert_known(name: str, values: pd.Series) -> pd.Series:
 
 def to_number(values: pd.Series) -> pd.Series:
     """Numbers of a column, decimal commas understood; what is no number is missing."""
-    if pd.api.types.is_numeric_dtype(values):
+    kind = pd.api.types
+    if kind.is_integer_dtype(values) or kind.is_float_dtype(values):
         return values.astype("float64")
     numbers = pd.to_numeric(values.astype("str"), errors="coerce").astype("float64")
     open_cells = numbers.isna() & values.notna()

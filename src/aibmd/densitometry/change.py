@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from aibmd.cohort.cohort import Cohort
+from aibmd.cohort.problem import plural
 from aibmd.cohort.visits import format_label, order_visits
 from aibmd.errors import AibmdError, DataWarning, TScoreChangeError
 from aibmd.vocabulary import (
@@ -197,6 +198,7 @@ def _add_change(
         _require_positive(values, of, scale)
     at_baseline = _find_visit(frame, visit, baseline)
     unit = [subject, SKELETAL_SITE] if SKELETAL_SITE in frame.columns else [subject]
+    _require_named(frame[unit])
     _require_one_baseline(frame[at_baseline], unit, baseline)
     keys = [frame[name] for name in unit]
     start = values.where(at_baseline).groupby(keys, observed=True, sort=False).transform("first")
@@ -227,7 +229,7 @@ def _require_positive(values: pd.Series, of: str, scale: str) -> None:
     if rows:
         raise AibmdError(
             f"A {scale} change needs values above zero; {of!r} is at or below zero in "
-            f"{len(rows)} rows ({_name(rows)}). Correct them, or ask for scale='absolute'."
+            f"{plural(len(rows), 'row')} ({_name(rows)}). Correct them, or ask for scale='absolute'."
         )
 
 
@@ -251,6 +253,16 @@ def _find_visit(frame: pd.DataFrame, visit: str, baseline: str) -> pd.Series:
     return found
 
 
+def _require_named(unit: pd.DataFrame) -> None:
+    blank = unit.columns[unit.isna().any()]
+    if len(blank):
+        rows = list(unit.index[unit.isna().any(axis=1)])
+        raise AibmdError(
+            f"{' and '.join(map(repr, blank))} is blank in {plural(len(rows), 'row')} ({_name(rows)}). "
+            "Fill it in, or remove the rows."
+        )
+
+
 def _require_one_baseline(rows: pd.DataFrame, unit: list[str], baseline: str) -> None:
     repeated = rows.index[rows.duplicated(unit, keep=False)]
     if len(repeated):
@@ -263,10 +275,10 @@ def _require_one_baseline(rows: pd.DataFrame, unit: list[str], baseline: str) ->
 def _warn_without_baseline(lost: pd.Series, unit: pd.DataFrame, baseline: str) -> None:
     n = len(unit[lost].drop_duplicates())
     if n:
-        what = "subjects" if unit.shape[1] == 1 else "pairs of subject and skeletal site"
+        who = "subject" if unit.shape[1] == 1 else "subject-site"
         warnings.warn(
-            f"{n} {what} have no value at visit {baseline!r}; their change is missing "
-            f"({int(lost.sum())} rows).",
+            f"no value at visit {baseline!r} for {plural(n, who)}; "
+            f"the change is missing ({plural(int(lost.sum()), 'row')}).",
             DataWarning,
             stacklevel=4,
         )

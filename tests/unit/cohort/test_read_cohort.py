@@ -182,3 +182,51 @@ def test_a_file_cannot_lose_the_mark_of_synthetic_data(mark):
 @pytest.mark.parametrize("mark", ["no", "", 0, False])
 def test_real_data_are_not_called_synthetic(mark):
     assert not read_cohort(small(synthetic=mark)).synthetic
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"note": [[1], [2], [3], [4]]}, "'note' holds lists"),
+        ({"bmd": True}, "cannot be read as a number"),
+        ({"bmd": [0.9 + 0j] * 4}, "cannot be read as a number"),
+        ({"time": pd.Timestamp("2020-01-01")}, "not a date"),
+        ({"subject_id": None}, "subject_id is blank in 4 rows"),
+        (dict.fromkeys(["subject_id", "visit", "time", "skeletal_site"]), "4 problems"),
+    ],
+)
+def test_cells_of_other_kinds_are_reported_not_stumbled_over(changes, words):
+    frame = small(ai_start=0, ai_stop=1, death_time=9).assign(**changes)
+    with pytest.raises(AibmdError, match=words):
+        read_cohort(frame)
+
+
+@pytest.mark.parametrize("source", [None, 3, ["scans.csv"]])
+def test_a_source_of_another_type_is_refused(source):
+    with pytest.raises(AibmdError, match="expected the path of a CSV file or a DataFrame"):
+        read_cohort(source)
+
+
+def test_columns_must_be_a_mapping():
+    with pytest.raises(AibmdError, match="columns is no mapping"):
+        read_cohort(small(), columns=["bmd"])
+
+
+def test_any_damage_to_a_file_is_an_error_of_ours(tmp_path):
+    """Bytes removed, inserted and exchanged at random; a cohort or an AibmdError, nothing else."""
+    rng, path = np.random.default_rng(7), tmp_path / "scans.csv"
+    pieces = [b",", b"\n", b'"', b"1e999", b"NA", b"-", b"\xff", b"\x00", b"0,9", b"year_5", b";"]
+    refused = 0
+    for _ in range(150):
+        content = bytearray(VALID.read_bytes())
+        for _ in range(int(rng.integers(1, 6))):
+            start = int(rng.integers(len(content)))
+            content[start : start + int(rng.integers(0, 40))] = pieces[
+                int(rng.integers(len(pieces)))
+            ]
+        path.write_bytes(content)
+        try:
+            read_cohort(path).summary()
+        except AibmdError:
+            refused += 1
+    assert refused > 75

@@ -117,7 +117,7 @@ def test_the_shipped_spelling_of_a_cohort_file_works():
 
 def test_a_subject_without_baseline_has_no_change_and_is_counted():
     frame = scans(bmd=[0.9, 0.81, 0.891, np.nan, 1.02])
-    with pytest.warns(DataWarning, match=r"^1 pairs .* 'baseline'.*\(1 rows\)") as caught:
+    with pytest.warns(DataWarning, match=r"'baseline' for 1 subject-site; .*\(1 row\)") as caught:
         change = derive_change(frame)["bmd_pct_change"]
     assert len(caught) == 1
     np.testing.assert_allclose(change, [np.nan, -10, -1, np.nan, np.nan])
@@ -180,3 +180,9 @@ def test_unknown_columns_and_scales_are_named():
         derive_change(scans(), scale="relative")
     with pytest.raises(AibmdError, match="does not hold numbers"):
         derive_change(scans(bmd="0.9"))
+
+
+def test_rows_without_a_subject_are_named():
+    frame = scans(subject_id=["S1", "S1", None, "S2", "S2"])
+    with pytest.raises(AibmdError, match=r"'subject_id' is blank in 1 row \(2\)"):
+        derive_change(frame)

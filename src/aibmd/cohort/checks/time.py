@@ -120,8 +120,7 @@ def check_ordered_times(table: ScanTable) -> list[Problem]:
         if not table.has(SUBJECT, earlier, later):
             continue
         first = table.clean.dropna(subset=[SUBJECT]).drop_duplicates(SUBJECT).index
-        times = pd.DataFrame({name: table.plausible(name) for name in (earlier, later)})
-        times = times.groupby(table.clean[SUBJECT]).transform("first").loc[first]
+        times = pd.DataFrame({name: table.of_subject(name) for name in (earlier, later)}).loc[first]
         wrong = times.index[times[earlier] > times[later] + TIME_SLACK_YEARS]
         if wrong.empty:
             continue
@@ -144,7 +143,7 @@ def check_last_times(table: ScanTable) -> list[Problem]:
     for name in LAST_TIMES:
         if not table.has(SUBJECT, TIME, BMD, name):
             continue
-        last = table.plausible(name).groupby(table.clean[SUBJECT]).transform("first")
+        last = table.of_subject(name)
         wrong = (table.plausible(TIME) > last + TIME_SLACK_YEARS) & table.clean[BMD].notna()
         if not wrong.any():
             continue
