@@ -229,7 +229,8 @@ def _require_positive(values: pd.Series, of: str, scale: str) -> None:
     if rows:
         raise AibmdError(
             f"A {scale} change needs values above zero; {of!r} is at or below zero in "
-            f"{plural(len(rows), 'row')} ({_name(rows)}). Correct them, or ask for scale='absolute'."
+            f"{plural(len(rows), 'row')} ({_name(rows)}). Correct them, or ask for "
+            "scale='absolute'."
         )
 
 
@@ -258,8 +259,8 @@ def _require_named(unit: pd.DataFrame) -> None:
     if len(blank):
         rows = list(unit.index[unit.isna().any(axis=1)])
         raise AibmdError(
-            f"{' and '.join(map(repr, blank))} is blank in {plural(len(rows), 'row')} ({_name(rows)}). "
-            "Fill it in, or remove the rows."
+            f"{' and '.join(map(repr, blank))} is blank in {plural(len(rows), 'row')} "
+            f"({_name(rows)}). Fill it in, or remove the rows."
         )
 
 
