@@ -2,7 +2,8 @@
 
 An analysis is a folder ``analyses/NAME`` with a ``run.py`` that holds its question as the first
 line of its docstring, the name of its shipped cohort in ``COHORT``, and ``run(cohort, out, origin,
-progress)``, which writes all outputs into ``out`` and returns the tables for the terminal.
+progress)``, which writes all outputs into ``out`` and returns their paths, the page last. One of
+them is ``summary.txt``, the tables for the terminal.
 """
 
 import ast
@@ -24,9 +25,8 @@ from aibmd.resources import analysis_path, data_path, list_analyses
 if TYPE_CHECKING:
     from aibmd.cohort import Cohort
     from aibmd.report import Origin
-    from aibmd.report.tables import DisplayTable
 
-_PAGE: Final = "report.html"
+_SUMMARY: Final = "summary.txt"
 Progress = Callable[[str], None]
 
 
@@ -100,27 +100,22 @@ def _refuse(
 
 def _reproduce(name: str, out: Path, design: Path | None, seed: int | None) -> None:
     with show_progress() as progress:
-        tables, synthetic = _run(name, out, design, seed, progress)
-    from aibmd.report.tables import print_table
-
-    if synthetic:
-        typer.echo("\nSYNTHETIC DATA: no woman in this cohort exists.")
-    for table in tables:
-        typer.echo("")
-        print_table(table)
-    typer.echo(f"\nPage: {out / _PAGE}")
+        paths = _run(name, out, design, seed, progress)
+    for path in paths:
+        if path.name == _SUMMARY:
+            typer.echo(path.read_text(encoding="utf-8"))
+    typer.echo(f"Page: {paths[-1]}")
 
 
 def _run(
     name: str, out: Path, design: Path | None, seed: int | None, progress: Progress
-) -> "tuple[list[DisplayTable], bool]":
-    """Load the analysis and its cohort, and run it into `out`."""
+) -> list[Path]:
+    """Load the analysis and its cohort, and run it into `out`; the files, the page last."""
     analysis = _load(name)
     generate = design is not None or seed is not None
     progress("Generating the cohort" if generate else f"Reading cohort {analysis.COHORT}")
     cohort, origin = _find_cohort(name, analysis.COHORT, design, seed)
-    tables = analysis.run(cohort, out, origin=origin, progress=progress)
-    return list(tables), cohort.synthetic
+    return list(analysis.run(cohort, out, origin=origin, progress=progress))
 
 
 def _load(name: str) -> ModuleType:

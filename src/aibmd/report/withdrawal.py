@@ -12,7 +12,8 @@ from aibmd.report.figures.withdrawal import draw_withdrawal
 from aibmd.report.provenance import Origin, collect_provenance
 from aibmd.report.style import render_figure
 from aibmd.report.tables.csv_text import format_csv
-from aibmd.report.tables.withdrawal import sort_rows
+from aibmd.report.tables.terminal import format_plain
+from aibmd.report.tables.withdrawal import sort_rows, tabulate_changes, tabulate_differences
 
 SYNTHETIC_NOTE: Final = (
     "SYNTHETIC DATA: generated from a study design; no woman in this cohort exists."
@@ -38,7 +39,7 @@ def render_withdrawal_report(
     -------
     dict of str to bytes
         ``<table>.csv`` for every table of the result, ``figure.svg``, ``figure.png``,
-        ``provenance.json`` and ``report.html``.
+        ``provenance.json``, ``summary.txt`` (as printed on the terminal) and ``report.html``.
 
     Notes
     -----
@@ -55,6 +56,7 @@ def render_withdrawal_report(
     }
     files |= {f"figure.{kind}": content for kind, content in pictures.items()}
     files["provenance.json"] = _format_json(provenance)
+    files["summary.txt"] = _format_summary(result, cohort.synthetic).encode("utf-8")
     files[PAGE] = render_page(result, provenance, pictures["svg"], title).encode("utf-8")
     return files
 
@@ -101,6 +103,16 @@ def _draw(result: WithdrawalResult, synthetic: bool) -> Any:
     changes = sort_rows(result.changes[result.changes["model"] == "log"], result.question)
     trajectories = sort_rows(result.trajectories, result.question)
     return draw_withdrawal(changes, trajectories, SYNTHETIC_NOTE if synthetic else "")
+
+
+def _format_summary(result: WithdrawalResult, synthetic: bool) -> str:
+    """The primary tables as plain text."""
+    tables = (
+        tabulate_changes(result.changes, result.question),
+        tabulate_differences(result.differences, result.question),
+    )
+    head = [SYNTHETIC_NOTE] if synthetic else []
+    return "\n\n".join([*head, *(format_plain(table) for table in tables)]) + "\n"
 
 
 def _format_json(provenance: dict[str, Any]) -> bytes:

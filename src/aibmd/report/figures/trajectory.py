@@ -76,7 +76,7 @@ def draw_scanned(table: pd.DataFrame, ax: "Axes") -> "Axes":
     ax.set_ylim(len(marks) + 0.1, -0.4)
     ax.axis("off")
     left = ax.get_yaxis_transform()
-    ax.text(-0.02, -0.56, "n scanned at year", transform=left, ha="right", va="center",
+    ax.text(-0.02, -0.5, "n scanned at year", transform=left, ha="right", va="center",
             fontsize=7.5, color=QUIET)  # fmt: skip
     for place, (group, mark) in enumerate(marks.items()):
         ax.text(-0.02, place + 0.4, group, transform=left, ha="right", va="center",

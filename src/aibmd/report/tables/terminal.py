@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 def format_plain(table: DisplayTable, width: int = 100) -> str:
     """Aligned columns of text, without colour or frame.
 
+    Parameters
+    ----------
+    table : DisplayTable
+    width : int
+        Characters. A wider table gets headings of several lines; cells are never cut.
+
     Examples
     --------
     >>> from aibmd.report.tables.display import make_table
@@ -24,12 +30,25 @@ def format_plain(table: DisplayTable, width: int = 100) -> str:
     -----  ---
     A      1.2
     """
-    cells = [table.columns, *table.rows]
+    heads = [[name] for name in table.columns]
+    if _framed_width(table) > width:
+        heads = [_wrap_heading(table, k) for k in range(len(table.columns))]
+    depth = max(len(head) for head in heads)
+    above = [tuple(head[k - depth] if k >= depth - len(head) else "" for head in heads)
+             for k in range(depth)]  # fmt: skip
+    cells = [*above, *table.rows]
     widths = [max(len(row[k]) for row in cells) for k in range(len(table.columns))]
     lines = [_line(row, widths, table.align) for row in cells]
-    lines.insert(1, "  ".join("-" * width for width in widths))
+    lines.insert(depth, "  ".join("-" * width for width in widths))
     notes = [line for note in table.notes for line in textwrap.wrap(note, width)]
     return "\n".join([table.title, "", *lines, *([""] if notes else []), *notes])
+
+
+def _wrap_heading(table: DisplayTable, column: int) -> list[str]:
+    """Lines of a heading, no wider than its cells or its longest word."""
+    name = table.columns[column]
+    cells = max((len(row[column]) for row in table.rows), default=0)
+    return textwrap.wrap(name, max(cells, *map(len, name.split()), 4)) or [""]
 
 
 def print_table(table: DisplayTable, stream: IO[str] | None = None) -> None:
