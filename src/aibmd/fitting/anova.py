@@ -5,13 +5,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from formulaic import Formula
+from formulaic.transforms.contrasts import SumContrasts
 
 from aibmd.errors import AibmdError
 from aibmd.fitting.mixed_fit import MixedFit
 from aibmd.fitting.wald import as_row
 from aibmd.linalg.basis import orthonormalise
 from aibmd.linalg.symmetric import FloatArray
-from aibmd.model.coding import model_matrix
+from aibmd.model.coding import Coding, model_matrix
+from aibmd.model.formula import TRANSFORMS
 
 # Singular values of a term's new directions, relative to columns of length one.
 _NEW_DIRECTION = 1e-6
@@ -62,23 +64,55 @@ def anova(fit: MixedFit, type: str = "III") -> pd.DataFrame:
 
 def term_hypotheses(fit: MixedFit) -> dict[str, FloatArray]:
     """Term -> L over the estimated coefficients, by sum-to-zero coding (A1)."""
-    frame = fit.coding.frame
-    X = fit.coding.code(frame)[:, fit.coding.kept]
-    matrix = model_matrix(_sum_to_zero(fit), frame)
-    X_sum = np.asarray(matrix, dtype=float)
-    kept = orthonormalise(X_sum).kept
-    to_sum = np.linalg.lstsq(X_sum[:, kept], X, rcond=None)[0]
+    coding = fit.coding
+    X = coding.code(coding.frame)[:, coding.kept] / coding.length[coding.kept]
+    terms, X_sum, columns = _code_sum_to_zero(coding)
+    basis = orthonormalise(X_sum)
+    Q = X_sum[:, basis.kept] @ basis.transform
+    to_sum = basis.transform @ (Q.T @ X)
     hypotheses = {}
-    for term, structure in zip(_original_terms(fit), matrix.model_spec.structure, strict=True):
-        own = [matrix.model_spec.column_names.index(name) for name in structure.columns]
-        if term == "1" or not own:
-            continue
-        L = to_sum[np.isin(kept, own)]
-        if len(kept) < X_sum.shape[1] or len(kept) != X.shape[1]:
+    for term, own in zip(terms, columns, strict=True):
+        L = to_sum[np.isin(basis.kept, own)]
+        if len(basis.kept) < X_sum.shape[1] or len(basis.kept) != X.shape[1]:
             L = _agreed(L, _new_directions(X, np.delete(X_sum, own, axis=1)))
         if len(L):
-            hypotheses[term] = L
+            hypotheses[term] = L * coding.length[coding.kept]
     return hypotheses
+
+
+def _code_sum_to_zero(coding: Coding) -> tuple[list[str], FloatArray, list[list[int]]]:
+    """Terms but the intercept, all columns with every factor coded sum-to-zero, columns by term."""
+    factors = {name: f"factor_{i}" for i, name in enumerate(coding.levels)}
+    frame = coding.frame.rename(columns=factors)
+    recoded: dict[str, str] = {}
+    for structure in coding.spec.structure:
+        parts = [_recode(coding, str(f.expr), factors) for f in structure.term.factors]
+        if str(structure.term) == "1":
+            continue
+        text = ":".join(parts)
+        if text in recoded.values():
+            raise AibmdError(f"the term {structure.term} repeats another; name each factor once")
+        recoded[str(structure.term)] = text
+    source = Formula(" + ".join(["1", *recoded.values()]))
+    matrix = model_matrix(source, frame, {"sum_to_zero": _sum_to_zero})
+    names = list(matrix.model_spec.column_names)
+    own = [
+        [names.index(name) for name in structure.columns]
+        for structure in matrix.model_spec.structure
+        if str(structure.term) != "1"
+    ]
+    return list(recoded), np.asarray(matrix, dtype=float), own
+
+
+def _sum_to_zero(values: Any) -> Any:
+    return TRANSFORMS["C"](values, contrasts=SumContrasts())
+
+
+def _recode(coding: Coding, expression: str, factors: dict[str, str]) -> str:
+    used = coding.formula.factor_variables.get(expression, ())
+    if len(used) == 1 and used[0] in factors:
+        return f"sum_to_zero({factors[used[0]]})"
+    return f"`{expression}`" if expression in coding.frame.columns else expression
 
 
 def _agreed(by_coding: FloatArray, by_space: FloatArray) -> FloatArray:
@@ -91,33 +125,10 @@ def _agreed(by_coding: FloatArray, by_space: FloatArray) -> FloatArray:
     return by_coding if same else by_space
 
 
-def _original_terms(fit: MixedFit) -> list[str]:
-    terms = [str(structure.term) for structure in fit.coding.spec.structure]
-    return terms if "1" in terms else ["1", *terms]
-
-
-def _sum_to_zero(fit: MixedFit) -> Formula:
-    """The same terms with every factor coded sum-to-zero, and an intercept."""
-    levels = fit.coding.levels
-    terms = ["1"]
-    for structure in fit.coding.spec.structure:
-        factors = [_recode(fit, str(factor.expr), levels) for factor in structure.term.factors]
-        if str(structure.term) != "1":
-            terms.append(":".join(factors))
-    return Formula(" + ".join(terms))
-
-
-def _recode(fit: MixedFit, expression: str, levels: dict[str, tuple[Any, ...]]) -> str:
-    used = fit.coding.formula.factor_variables.get(expression, ())
-    if len(used) == 1 and used[0] in levels:
-        return f"C(`{used[0]}`, contr.sum)"
-    return f"`{expression}`" if expression in fit.coding.frame.columns else expression
-
-
 def _new_directions(X: FloatArray, others: FloatArray) -> FloatArray:
     """Functions of beta that vanish exactly when X beta lies in the space of `others` (A2)."""
-    length = np.linalg.norm(X, axis=0)
-    unit = X / np.where(length > 0, length, 1.0)
-    rest = unit - others @ np.linalg.lstsq(others, unit, rcond=None)[0]
+    basis = orthonormalise(others)
+    Q = others[:, basis.kept] @ basis.transform
+    rest = X - Q @ (Q.T @ X)
     _, singular, rows = np.linalg.svd(np.linalg.qr(rest, mode="r"))
-    return np.asarray(rows[singular > _NEW_DIRECTION] * length)
+    return np.asarray(rows[singular > _NEW_DIRECTION])

@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from aibmd.fitting.summary import format_summary
-from aibmd.inference import CoefficientInference, compute_t_p_value
+from aibmd.inference import CoefficientInference, check_conf_level, compute_t_p_value
 from aibmd.linalg.symmetric import FloatArray
 from aibmd.model.coding import Coding
 from aibmd.model.design import Design
@@ -78,6 +78,7 @@ class MixedFit:
 
     def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
         """T limits of each coefficient, at level ``1 - alpha``."""
+        check_conf_level(1.0 - alpha)
         margin = stdtrit(self.df, 1.0 - alpha / 2.0) * self.bse
         return pd.DataFrame({"conf_low": self.params - margin, "conf_high": self.params + margin})
 

@@ -127,7 +127,7 @@ def _refuse_reserved(
 
 def _resolve_data(
     data: "pd.DataFrame | Cohort", subject: str | None, visit: str | None
-) -> tuple[pd.DataFrame, str, str]:
+) -> tuple[pd.DataFrame, Any, Any]:
     """A table and its subject and visit columns."""
     if isinstance(data, pd.DataFrame):
         frame = data
@@ -142,9 +142,12 @@ def _resolve_data(
         if name not in frame.columns:
             known = ", ".join(map(str, frame.columns))
             raise AibmdError(f"{role}={name!r} is not a column; the columns are {known}")
+    if not frame.columns.is_unique:
+        twice = frame.columns[frame.columns.duplicated()][0]
+        raise AibmdError(f"two columns are called {twice!r}; rename one")
     if not len(frame):
         raise AibmdError("the table has no rows")
-    return frame, str(subject), str(visit)
+    return frame, subject, visit
 
 
 def _refuse_several_sites(cohort: Cohort) -> None:

@@ -9,6 +9,7 @@ from scipy.special import stdtrit
 from aibmd.errors import AibmdError
 from aibmd.fitting.mixed_fit import MixedFit
 from aibmd.fitting.wald import reduce_to_kept
+from aibmd.inference import check_conf_level
 from aibmd.linalg.symmetric import FloatArray, IntArray
 
 
@@ -57,6 +58,9 @@ def predict(
     """
     if kind != "marginal":
         raise AibmdError(f"kind={kind!r} is not available; available: 'marginal'")
+    check_conf_level(conf_level)
+    if newdata is not None and not isinstance(newdata, pd.DataFrame):
+        raise AibmdError(f"newdata is a {type(newdata).__name__}; give a DataFrame")
     if interval not in (None, "confidence", "prediction"):
         raise AibmdError(f"interval={interval!r} is not None, 'confidence' or 'prediction'")
     rows = fit.coding.frame if newdata is None else newdata
@@ -99,8 +103,8 @@ def _visit_codes(fit: MixedFit, newdata: pd.DataFrame | None) -> IntArray:
         raise AibmdError(
             f"a prediction interval needs the visit column {fit.spec.visit!r} in newdata"
         )
-    place = {label: code for code, label in enumerate(fit.visits)}
-    labels = [str(value) for value in newdata[fit.spec.visit]]
+    place = {level: code for code, level in enumerate(fit.design.rows.visit_levels)}
+    labels = newdata[fit.spec.visit].tolist()
     unseen = [label for label in labels if label not in place]
     if unseen:
         raise AibmdError(f"visit {unseen[0]!r} was not seen by the fit: {', '.join(fit.visits)}")

@@ -10,9 +10,6 @@ from aibmd.fitting.mixed_fit import MixedFit
 from aibmd.inference import FTest
 from aibmd.linalg.symmetric import FloatArray
 
-# Share of a row of L that may lie in the null space of X by rounding.
-_ESTIMABLE = 1e-8
-
 
 def wald_test(fit: MixedFit, L: Any) -> pd.DataFrame:
     """Test ``L beta = 0`` jointly, with the fit's covariance and df rule.
@@ -69,10 +66,9 @@ def reduce_to_kept(fit: MixedFit, L: FloatArray) -> FloatArray:
             f"L has {L.shape[1]} columns; the fit has {len(coding.kept)} coefficients "
             f"({len(coding.columns)} with dropped ones)"
         )
-    scale = np.linalg.norm(L, axis=1)[:, None] * np.linalg.norm(coding.null_basis, axis=0)
-    share = np.abs(L @ coding.null_basis) / np.where(scale > 0, scale, 1.0)
-    if (share > _ESTIMABLE).any():
-        row = int(np.flatnonzero((share > _ESTIMABLE).any(axis=1))[0])
+    estimable = coding.find_estimable(L)
+    if not estimable.all():
+        row = int(np.flatnonzero(~estimable)[0])
         raise NotEstimableError(
             f"row {row} of L is not estimable: it needs a coefficient that repeats others "
             f"({', '.join(coding.dropped_columns)} were dropped)"
@@ -86,8 +82,11 @@ def _as_matrix(fit: MixedFit, L: Any) -> FloatArray:
         unknown = [name for name in L.columns if name not in names]
         if unknown:
             raise AibmdError(f"L names {unknown[0]!r}, which is no coefficient of the fit")
-        return L.reindex(columns=names, fill_value=0.0).to_numpy(dtype=float)
-    matrix = np.atleast_2d(np.asarray(L, dtype=float))
-    if matrix.ndim != 2 or not np.isfinite(matrix).all():
-        raise AibmdError("L is one row of finite numbers per linear function")
+        L = L.reindex(columns=names, fill_value=0.0)
+    try:
+        matrix = np.atleast_2d(np.asarray(L, dtype=float))
+    except (TypeError, ValueError):
+        matrix = np.empty(0)
+    if matrix.ndim != 2 or not matrix.size or not np.isfinite(matrix).all():
+        raise AibmdError("L is one row of finite numbers per linear function, or a DataFrame")
     return matrix

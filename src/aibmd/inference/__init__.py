@@ -6,6 +6,7 @@ from aibmd.inference.coefficients import (
     CoefficientInference,
     FTest,
     build_inference,
+    check_conf_level,
     compute_t_p_value,
 )
 from aibmd.inference.estimates import LinearEstimates
@@ -20,5 +21,6 @@ __all__ = [
     "adjust_p_values",
     "build_inference",
     "check_adjustment",
+    "check_conf_level",
     "compute_t_p_value",
 ]

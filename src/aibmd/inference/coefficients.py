@@ -14,6 +14,8 @@ from aibmd.model.engine import EngineFit
 from aibmd.vocabulary import DfMethod, Information, Method
 
 DF_METHODS: Final[tuple[DfMethod, ...]] = ("kenward_roger", "satterthwaite", "residual", "normal")
+# Rows of L count as dependent below this share of variance.
+_INDEPENDENT = 1e-12
 DF_TITLES: Final = {
     "kenward_roger": "Kenward-Roger (1997, first order)",
     "satterthwaite": "Satterthwaite",
@@ -88,7 +90,7 @@ class CoefficientInference:
 
     def test_jointly(self, L: FloatArray) -> FTest:
         """F test of L beta = 0; dependent rows of L are reduced to a basis first."""
-        L = _row_basis(np.atleast_2d(np.asarray(L, dtype=float)))
+        L = _row_basis(np.atleast_2d(np.asarray(L, dtype=float)), self.Phi)
         q = len(L)
         estimate = L @ self.beta
         statistic = float(estimate @ np.linalg.solve(L @ self.vcov @ L.T, estimate)) / q
@@ -157,6 +159,12 @@ def choose_df_method(df_method: DfMethod | None, method: Method) -> DfMethod:
     return df_method
 
 
+def check_conf_level(conf_level: float) -> None:
+    """Refuse a level that is no probability; 95 is meant as 0.95."""
+    if not 0.0 < conf_level < 1.0:
+        raise AibmdError(f"the level {conf_level!r} is not between 0 and 1; 95 % is 0.95")
+
+
 def compute_t_p_value(statistic: FloatArray, df: FloatArray) -> FloatArray:
     """Two-sided, from the tail, so that small values keep their digits."""
     return np.asarray(2.0 * stdtr(df, -np.abs(statistic)), dtype=float)
@@ -183,10 +191,16 @@ def _theta_vcov(fit: EngineFit, information: Information) -> FloatArray:
         ) from None
 
 
-def _row_basis(L: FloatArray) -> FloatArray:
-    """Full-rank rows spanning those of L."""
-    _, singular, rows = np.linalg.svd(L, full_matrices=False)
-    rank = int((singular > singular.max(initial=0.0) * 1e-9).sum())
-    if rank == 0:
+def _row_basis(L: FloatArray, Phi: FloatArray) -> FloatArray:
+    """Rows of L if they are independent, else a basis of what they span.
+
+    Independence is judged after scaling every row to an estimate of variance one.
+    """
+    variance = np.einsum("rp,pq,rq->r", L, Phi, L)
+    L = L[variance > 0]
+    if not len(L):
         raise AibmdError("the hypothesis matrix L has no nonzero row")
-    return L if rank == len(L) else rows[:rank]
+    scaled = L / np.sqrt(variance[variance > 0])[:, None]
+    values, vectors = np.linalg.eigh(scaled @ Phi @ scaled.T)
+    independent = values > _INDEPENDENT * values[-1]
+    return L if independent.all() else np.asarray(vectors[:, independent].T @ scaled)

@@ -7,9 +7,13 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from aibmd.errors import AibmdError
 from aibmd.formatting import MISSING, NOT_ESTIMABLE, format_df, format_number, format_p_value
-from aibmd.inference.coefficients import DF_TITLES, CoefficientInference, compute_t_p_value
+from aibmd.inference.coefficients import (
+    DF_TITLES,
+    CoefficientInference,
+    check_conf_level,
+    compute_t_p_value,
+)
 from aibmd.linalg.frozen import freeze_arrays
 from aibmd.linalg.symmetric import BoolArray, FloatArray
 from aibmd.vocabulary import ESTIMATE_COLUMNS
@@ -60,8 +64,7 @@ class LinearEstimates:
         freeze_arrays(self)
         if len(self.labels) != len(self.L):
             raise ValueError(f"{len(self.labels)} labels for {len(self.L)} linear functions")
-        if not 0.0 < self.conf_level < 1.0:
-            raise AibmdError(f"conf_level={self.conf_level!r} is not between 0 and 1")
+        check_conf_level(self.conf_level)
 
     def __len__(self) -> int:
         return len(self.L)

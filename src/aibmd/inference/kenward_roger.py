@@ -34,6 +34,11 @@ def compute_adjusted_vcov(fit: EngineFit, theta_vcov: FloatArray) -> FloatArray:
     return fit.to_user_scale(Phi + (bias + bias.T))
 
 
+# (K5) is infinite at A2 = q; this near, moments are matched to either side instead.
+_NEAR_SINGULARITY = 1e-4
+_ASIDE = 1e-2
+
+
 @dataclass(frozen=True, slots=True)
 class KenwardRogerF:
     """Scaling lambda of F and its denominator degrees of freedom."""
@@ -59,8 +64,17 @@ def compute_f_scaling(
     q = len(L)
     projected = np.linalg.solve(L @ Phi @ L.T, np.ones((1, 1)) * (L @ Phi_gradient @ L.T))
     traces = np.trace(projected, axis1=1, axis2=2)
-    A1 = traces @ theta_vcov @ traces  # (K2)
-    A2 = np.einsum("hk,hij,kji->", theta_vcov, projected, projected)  # (K3)
+    A1 = float(traces @ theta_vcov @ traces)  # (K2)
+    A2 = float(np.einsum("hk,hij,kji->", theta_vcov, projected, projected))  # (K3)
+    matched = _match_moments(A1, A2, q)
+    if abs(1.0 - A2 / q) > _NEAR_SINGULARITY:
+        return matched
+    # df of 2: (K9) is 0/0 there. Both sides are smooth, so the value is their mean.
+    below, above = (_match_moments(A1 * t, A2 * t, q) for t in (1.0 - _ASIDE, 1.0 + _ASIDE))
+    return KenwardRogerF(0.5 * (below.scaling + above.scaling), matched.df_denom)
+
+
+def _match_moments(A1: float, A2: float, q: int) -> KenwardRogerF:
     B = (A1 + 6.0 * A2) / (2.0 * q)  # (K4)
     g = ((q + 1) * A1 - (q + 4) * A2) / ((q + 2) * A2)
     c0 = 3.0 * q + 2.0 * (1.0 - g)
@@ -70,4 +84,4 @@ def compute_f_scaling(
     rho = variance / (2.0 * mean**2)  # (K7)
     df_denom = 4.0 + (q + 2.0) / (q * rho - 1.0)  # (K8)
     scaling = df_denom / (mean * (df_denom - 2.0))  # (K9)
-    return KenwardRogerF(float(scaling), float(df_denom))
+    return KenwardRogerF(scaling, df_denom)

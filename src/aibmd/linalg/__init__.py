@@ -8,7 +8,6 @@ from aibmd.linalg.symmetric import (
     invert_padded,
     pack_symmetric,
     packed_weights,
-    scaled_eigenvalues,
     unpack_symmetric,
 )
 
@@ -21,6 +20,5 @@ __all__ = [
     "orthonormalise",
     "pack_symmetric",
     "packed_weights",
-    "scaled_eigenvalues",
     "unpack_symmetric",
 ]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aibmd.linalg.frozen import freeze_arrays
 from aibmd.linalg.symmetric import FloatArray, IntArray
 
 # A column counts as dependent when less than this share of its length is new.
@@ -25,11 +26,17 @@ class OrthonormalBasis:
         Upper triangular.
     null_basis : (p_full, d) array
         Columns span the null space of X; d is the number of columns dropped.
+    length : (p_full,) array
+        Length of each column of X, so that estimability can be judged without units.
     """
 
     kept: IntArray
     transform: FloatArray
     null_basis: FloatArray
+    length: FloatArray
+
+    def __post_init__(self) -> None:
+        freeze_arrays(self)
 
     @property
     def log_det(self) -> float:
@@ -53,11 +60,13 @@ def orthonormalise(X: FloatArray) -> OrthonormalBasis:
     R = _gram_factor(X, scale)
     if R is None:
         return _by_householder(X / scale, scale)
-    return OrthonormalBasis(
-        np.arange(X.shape[1]),
-        np.linalg.inv(R) / scale[:, None],
-        np.empty((X.shape[1], 0)),
-    )
+    return full_rank_basis(np.linalg.inv(R) / scale[:, None], scale)
+
+
+def full_rank_basis(transform: FloatArray, length: FloatArray) -> OrthonormalBasis:
+    """The basis of a design that keeps every column."""
+    p = len(length)
+    return OrthonormalBasis(np.arange(p), transform, np.empty((p, 0)), length)
 
 
 def _gram_factor(X: FloatArray, scale: FloatArray) -> FloatArray | None:
@@ -82,7 +91,7 @@ def _by_householder(X: FloatArray, scale: FloatArray) -> OrthonormalBasis:
         kept = np.delete(kept, dependent[0])
         R = np.asarray(np.linalg.qr(X[:, kept], mode="r"))
     transform = np.linalg.inv(R) / scale[kept, None] if len(kept) else np.empty((0, 0))
-    return OrthonormalBasis(kept, transform, _null_basis(X, scale, kept))
+    return OrthonormalBasis(kept, transform, _null_basis(X, scale, kept), scale)
 
 
 def _null_basis(X: FloatArray, scale: FloatArray, kept: IntArray) -> FloatArray:

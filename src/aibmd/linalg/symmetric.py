@@ -5,6 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg.lapack import dpotrf, dpotri
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
@@ -64,12 +65,12 @@ def invert_padded(matrix: FloatArray, observed: BoolArray) -> PaddedInverse | No
     padded[:, visit, visit] += ~observed
     try:
         chol = np.linalg.cholesky(padded)
+        inverse = np.linalg.inv(padded)
     except np.linalg.LinAlgError:
         return None
-    if not np.isfinite(chol).all():
+    if not np.isfinite(inverse).all():
         return None
     logdet = 2.0 * np.log(chol[:, visit, visit]).sum(axis=1)
-    inverse = np.linalg.inv(padded)
     inverse[:, visit, visit] -= ~observed
     return PaddedInverse(0.5 * (inverse + inverse.transpose(0, 2, 1)), logdet)
 
@@ -82,27 +83,20 @@ def inverse_spd(matrix: FloatArray) -> FloatArray:
     numpy.linalg.LinAlgError
         If the matrix is not positive definite.
     """
-    diagonal = np.diagonal(matrix)
-    if matrix.size and not (diagonal > 0).all():
+    diagonal = matrix.diagonal()
+    if not (diagonal > 0).all():
         raise np.linalg.LinAlgError("a diagonal element is not positive")
     scale = 1.0 / np.sqrt(diagonal)
-    half = np.linalg.inv(np.linalg.cholesky(matrix * scale[:, None] * scale))
-    return np.asarray((half.T @ half) * scale[:, None] * scale, dtype=np.float64)
+    outer = scale[:, None] * scale
+    chol, failed = dpotrf(matrix * outer, lower=1, clean=1)
+    if failed or not np.isfinite(chol).all():
+        raise np.linalg.LinAlgError("the matrix is not positive definite")
+    lower = np.asarray(dpotri(chol, lower=1)[0])
+    inverse = np.tril(lower) + np.tril(lower, -1).T
+    return np.asarray(inverse * outer, dtype=np.float64)
 
 
 def triangle(size: int) -> tuple[IntArray, IntArray]:
     """Rows and columns of the upper triangle, in packed order."""
     rows, cols, _ = _triangle(size)
     return rows, cols
-
-
-def scaled_eigenvalues(matrix: FloatArray) -> FloatArray:
-    """Eigenvalues, ascending, after scaling to unit diagonal: free of units.
-
-    A diagonal element that is not positive makes the smallest eigenvalue minus infinity.
-    """
-    diagonal = np.diagonal(matrix)
-    if not (np.isfinite(matrix).all() and (diagonal > 0).all()):
-        return np.full(len(diagonal), -np.inf)
-    scale = 1.0 / np.sqrt(diagonal)
-    return np.asarray(np.linalg.eigvalsh(matrix * scale[:, None] * scale), dtype=np.float64)

@@ -2,20 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import pandas as pd
 
 from aibmd.inference.coefficients import CoefficientInference
 from aibmd.inference.estimates import LinearEstimates
-from aibmd.linalg.symmetric import BoolArray, FloatArray
+from aibmd.linalg.symmetric import FloatArray
 from aibmd.model.coding import Coding
-
-# Of functions and null vectors scaled to size one, so units of covariates do not matter.
-_TOLERANCE: Final = 1e-8
-# Enough to see how large a column is; coding all of a million rows again would be waste.
-_ROWS_TO_SCALE: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +46,7 @@ def estimate_functions(
 ) -> MarginalEstimates:
     """Estimate the rows of `L_full`; rows the design does not determine hold NaN."""
     L = L_full[:, coding.kept].copy()
-    L[~find_estimable(L_full, coding)] = np.nan
+    L[~coding.find_estimable(L_full)] = np.nan
     for array in (L, L_full):
         array.flags.writeable = False
     return MarginalEstimates(
@@ -67,28 +61,3 @@ def estimate_functions(
         L_full=L_full,
         coding=coding,
     )
-
-
-def find_estimable(L_full: FloatArray, coding: Coding) -> BoolArray:
-    """(r,) bool: rows that vanish on the null space of X, up to rounding.
-
-    Parameters
-    ----------
-    L_full : (r, p_full) array
-    coding : Coding
-        Of the fit.
-    """
-    if not coding.null_basis.shape[1]:
-        return np.ones(len(L_full), dtype=bool)
-    size = _column_sizes(coding)
-    null = coding.null_basis * size[:, None]
-    null = null / np.abs(null).max(axis=0)
-    functions = L_full / size
-    off = np.abs(functions @ null).max(axis=1)
-    return np.asarray(off <= _TOLERANCE * np.abs(functions).max(axis=1))
-
-
-def _column_sizes(coding: Coding) -> FloatArray:
-    step = 1 + len(coding.frame) // _ROWS_TO_SCALE
-    size = np.abs(coding.code(coding.frame.iloc[::step])).max(axis=0)
-    return np.where(size > 0, size, 1.0)

@@ -1,6 +1,7 @@
 """How rows become columns of X: the part of a design that outlives its data."""
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +10,12 @@ import pandas as pd
 from formulaic.errors import DataMismatchWarning, FactorEvaluationError
 
 from aibmd.errors import AibmdError, FormulaError
-from aibmd.linalg.symmetric import FloatArray, IntArray
+from aibmd.linalg.frozen import freeze_arrays
+from aibmd.linalg.symmetric import BoolArray, FloatArray, IntArray
 from aibmd.model.formula import TRANSFORMS, GuardedFormula
+
+# Share of a function that may lie in the null space by rounding.
+_ESTIMABLE = 1e-8
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,8 @@ class Coding:
         Columns that are estimated; a column that repeats earlier ones is dropped.
     null_basis : (p_full, d) array
         L beta is estimable only if ``L @ null_basis`` vanishes.
+    length : (p_full,) array
+        Length of each column, for judging estimability without units.
     frame : DataFrame
         The rows used, right-hand side columns.
     """
@@ -37,7 +44,11 @@ class Coding:
     columns: tuple[str, ...]
     kept: IntArray
     null_basis: FloatArray
+    length: FloatArray
     frame: pd.DataFrame
+
+    def __post_init__(self) -> None:
+        freeze_arrays(self)
 
     @property
     def kept_columns(self) -> tuple[str, ...]:
@@ -72,6 +83,15 @@ class Coding:
             if name not in factors
         }
 
+    def find_estimable(self, L_full: FloatArray) -> BoolArray:
+        """(r,) bool: rows of L over all columns that vanish on the null space of X."""
+        if not self.null_basis.shape[1]:
+            return np.ones(len(L_full), dtype=bool)
+        null = self.null_basis * self.length[:, None]
+        functions = L_full / self.length
+        off = np.abs(functions @ (null / np.abs(null).max(axis=0))).max(axis=1)
+        return np.asarray(off <= _ESTIMABLE * np.abs(functions).max(axis=1))
+
     def code(self, frame: pd.DataFrame) -> FloatArray:
         """Columns of X for new rows, (rows, p_full).
 
@@ -95,7 +115,7 @@ class Coding:
         if column.isna().any():
             raise FormulaError(f"column {name!r} of the new rows has missing values")
         if levels is None:
-            return column.to_numpy(dtype=float)
+            return _as_finite(name, column)
         unseen = [value for value in pd.unique(column) if value not in levels]
         if unseen:
             raise FormulaError(
@@ -104,7 +124,9 @@ class Coding:
             )
         if not isinstance(self.frame[name].dtype, pd.CategoricalDtype):
             return column.to_numpy()
-        return pd.Categorical(column, categories=list(levels), ordered=self.frame[name].cat.ordered)
+        return pd.Categorical(
+            column.astype(object), categories=list(levels), ordered=self.frame[name].cat.ordered
+        )
 
     def _coded_levels(self, name: str) -> tuple[Any, ...]:
         """Order in which ``C(name, ...)`` takes the levels."""
@@ -118,17 +140,28 @@ class Coding:
         return bool(uses) and all(text.startswith("C(") for text in uses)
 
 
+def _as_finite(name: str, column: pd.Series) -> FloatArray:
+    try:
+        values = column.to_numpy(dtype=float)
+    except (TypeError, ValueError):
+        raise FormulaError(f"column {name!r} of the new rows is not numeric") from None
+    if not np.isfinite(values).all():
+        raise FormulaError(f"column {name!r} of the new rows holds an infinite value")
+    return values
+
+
 def code_frame(source: Any, frame: pd.DataFrame) -> FloatArray:
     """Evaluate a formula or a fitted spec on a frame; a mismatch of levels is an error."""
     return np.asarray(model_matrix(source, frame), dtype=float)
 
 
-def model_matrix(source: Any, frame: pd.DataFrame) -> Any:
-    """Formulaic's matrix, with its ``model_spec``, as a NumPy-backed wrapper."""
+def model_matrix(source: Any, frame: pd.DataFrame, further: Mapping[str, Any] | None = None) -> Any:
+    """Formulaic's matrix, with its ``model_spec``; `further` adds functions of our own."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", DataMismatchWarning)
         try:
-            return source.get_model_matrix(frame, context=TRANSFORMS, output="numpy")
+            context = {**TRANSFORMS, **(further or {})}
+            return source.get_model_matrix(frame, context=context, output="numpy")
         except DataMismatchWarning as mismatch:
             raise FormulaError(f"a level is neither listed nor fitted: {mismatch}") from None
         except FactorEvaluationError as failure:

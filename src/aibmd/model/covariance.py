@@ -6,12 +6,14 @@ their parameters, Sigma = sum_h theta_h E_h, so their second derivatives vanish.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations_with_replacement
 from types import MappingProxyType
 
 import numpy as np
 
 from aibmd.errors import AibmdError
-from aibmd.linalg.symmetric import BoolArray, FloatArray
+from aibmd.linalg.symmetric import BoolArray, FloatArray, triangle
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,8 @@ class CovarianceStructure:
         Number of visits m -> E, (n_theta, m, m): the derivative of Sigma by each parameter.
     start : callable
         (moments, counts), each (m, m) -> theta: where scoring begins.
+    has_own_variances : bool
+        Whether each visit has a variance of its own.
     when : str
         When to choose it.
     """
@@ -39,23 +43,23 @@ class CovarianceStructure:
     parameter_names: Callable[[tuple[str, ...]], tuple[str, ...]]
     derivatives: Callable[[int], FloatArray]
     start: Callable[[FloatArray, FloatArray], FloatArray]
+    has_own_variances: bool
     when: str
 
 
+@lru_cache(maxsize=64)
 def _un_derivatives(m: int) -> FloatArray:
-    rows, cols = np.triu_indices(m)
+    rows, cols = triangle(m)
     E = np.zeros((len(rows), m, m))
     element = np.arange(len(rows))
     E[element, rows, cols] = E[element, cols, rows] = 1.0
+    E.flags.writeable = False
     return E
 
 
 def _un_names(visits: tuple[str, ...]) -> tuple[str, ...]:
-    rows, cols = np.triu_indices(len(visits))
-    return tuple(
-        f"var({visits[j]})" if j == k else f"cov({visits[j]}, {visits[k]})"
-        for j, k in zip(rows, cols, strict=True)
-    )
+    pairs = combinations_with_replacement(visits, 2)
+    return tuple(f"var({a})" if a == b else f"cov({a}, {b})" for a, b in pairs)
 
 
 def _un_start(moments: FloatArray, counts: FloatArray) -> FloatArray:
@@ -68,7 +72,7 @@ def _un_start(moments: FloatArray, counts: FloatArray) -> FloatArray:
         scale = 1.0 / np.sqrt(variances)
         if np.linalg.eigvalsh(Sigma * scale[:, None] * scale)[0] > 0.02:
             break
-    return Sigma[np.triu_indices(len(variances))]
+    return Sigma[triangle(len(variances))]
 
 
 def _cs_derivatives(m: int) -> FloatArray:
@@ -107,6 +111,7 @@ STRUCTURES: Mapping[str, CovarianceStructure] = MappingProxyType(
             parameter_names=_un_names,
             derivatives=_un_derivatives,
             start=_un_start,
+            has_own_variances=True,
             when="the default with few visits: every variance and covariance is its own parameter",
         ),
         "cs": CovarianceStructure(
@@ -115,6 +120,7 @@ STRUCTURES: Mapping[str, CovarianceStructure] = MappingProxyType(
             parameter_names=lambda visits: ("variance", "covariance"),
             derivatives=_cs_derivatives,
             start=_cs_start,
+            has_own_variances=False,
             when="few subjects, and equal variances and correlations at all visits are believable",
         ),
     }

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from aibmd.errors import AibmdError
+from aibmd.linalg.frozen import freeze_arrays
 from aibmd.linalg.symmetric import FloatArray
 from aibmd.model.coding import Coding, model_matrix
 from aibmd.model.cross_products import CrossProducts, collect_cross_products
@@ -42,6 +43,9 @@ class Design:
     cross: CrossProducts
     X: FloatArray | None
     pieces: SubjectCoding | None
+
+    def __post_init__(self) -> None:
+        freeze_arrays(self)
 
     def linear_predictor(self, beta: FloatArray) -> FloatArray:
         """X beta for the rows used, (n,)."""
@@ -95,6 +99,7 @@ def _coding(formula: GuardedFormula, rows: AnalysedRows, spec: Any, cross: Cross
         columns=tuple(spec.column_names),
         kept=cross.basis.kept,
         null_basis=cross.basis.null_basis,
+        length=cross.basis.length,
         frame=rows.frame,
     )
 

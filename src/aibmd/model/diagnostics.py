@@ -8,14 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aibmd.linalg.symmetric import BoolArray, FloatArray, scaled_eigenvalues
+from aibmd.linalg.symmetric import BoolArray, FloatArray
+from aibmd.model.likelihood import Derivatives
 
 # Twice the log-likelihood left to gain; 1e-8 moves an estimate by 1e-4 of its standard error.
 GAIN_TOLERANCE = 1e-8
-# Smallest eigenvalue of the information scaled to unit diagonal.
-INFORMATION_TOLERANCE = 1e-10
+# Smallest share of the information that is left after estimating the means.
+INFORMATION_TOLERANCE = 1e-8
 # Smallest eigenvalue of an observed block of Sigma as a correlation matrix.
-SINGULAR_TOLERANCE = 1e-7
+SINGULAR_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,8 @@ class Certificate:
     gain_left : float
         Log-likelihood a further step would still add.
     smallest_information : float
-        Smallest eigenvalue of the observed information, unit diagonal.
+        Smallest eigenvalue of the observed information beside what it would be were the
+        means known.
     smallest_correlation : float
         Smallest eigenvalue over the observed correlation matrices.
     messages : tuple of str
@@ -48,7 +50,7 @@ class Certificate:
 
 def certify(
     decrement: float,
-    information: FloatArray,
+    derivatives: Derivatives,
     Sigma: FloatArray,
     observed: BoolArray,
     parameter_names: tuple[str, ...],
@@ -59,20 +61,20 @@ def certify(
     ----------
     decrement : float
         Newton decrement at the end.
-    information : (n_theta, n_theta) array
-        Observed information.
+    derivatives : Derivatives
     Sigma : (m, m) array
     observed : (K, m) bool array
     parameter_names : tuple of str
     """
-    smallest_information = float(scaled_eigenvalues(information).min(initial=1.0))
+    shares, directions = _information_shares(derivatives)
+    smallest_information = float(shares[0])
     smallest_correlation = _smallest_correlation(Sigma, observed)
     gains = decrement <= GAIN_TOLERANCE
     is_definite = smallest_information > INFORMATION_TOLERANCE
     singular = smallest_correlation <= SINGULAR_TOLERANCE
     messages = []
     if not is_definite and not singular:
-        messages.append(_explain_information(information, parameter_names))
+        messages.append(_explain_information(directions[:, 0], parameter_names))
     if not gains and np.isfinite(decrement):
         messages.append(f"scoring stopped with {decrement / 2:.2g} of log-likelihood still to gain")
     if singular:
@@ -102,14 +104,24 @@ def _smallest_correlation(Sigma: FloatArray, observed: BoolArray) -> float:
     return float(np.linalg.eigvalsh(blocks).min())
 
 
-def _explain_information(information: FloatArray, names: tuple[str, ...]) -> str:
+def _information_shares(derivatives: Derivatives) -> tuple[FloatArray, FloatArray]:
+    """Eigenvalues, ascending, and directions of observed information in the metric (M4)."""
+    observed, metric = derivatives.observed, derivatives.known_mean
+    n_theta = len(observed)
+    try:
+        scale = 1.0 / np.sqrt(np.diagonal(metric))
+        outer = scale[:, None] * scale
+        half = np.linalg.inv(np.linalg.cholesky(metric * outer))
+        shares, vectors = np.linalg.eigh(half @ (observed * outer) @ half.T)
+    except np.linalg.LinAlgError:
+        return np.full(n_theta, -np.inf), np.eye(n_theta)
+    return shares, half.T @ vectors
+
+
+def _explain_information(direction: FloatArray, names: tuple[str, ...]) -> str:
     """Name the parameters the data say least about."""
-    diagonal = np.diagonal(information)
-    empty = [name for name, value in zip(names, diagonal, strict=True) if not value > 0]
-    if empty:
-        weakest = ", ".join(empty[:3])
-    else:
-        scale = 1.0 / np.sqrt(diagonal)
-        _, vectors = np.linalg.eigh(information * scale[:, None] * scale)
-        weakest = ", ".join(names[i] for i in np.argsort(-np.abs(vectors[:, 0]))[:2])
-    return f"the data do not determine the covariance (least of all {weakest})"
+    weakest = ", ".join(names[i] for i in np.argsort(-np.abs(direction))[:2])
+    return (
+        f"the data do not determine the covariance (least of all {weakest}): the fixed effects "
+        "use up what those visits could say"
+    )

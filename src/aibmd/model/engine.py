@@ -14,6 +14,9 @@ from aibmd.model.likelihood import Derivatives, Evaluation, residual_moments
 from aibmd.model.optimiser import Optimum, maximise
 from aibmd.vocabulary import Method
 
+# A residual variance this small beside the largest is rounding.
+_NO_VARIATION = 1e-20
+
 
 @dataclass(frozen=True, slots=True)
 class EngineFit:
@@ -54,7 +57,8 @@ class EngineFit:
     derivatives: Derivatives
 
     def __post_init__(self) -> None:
-        freeze_arrays(self)
+        for value in (self, self.at, self.derivatives):
+            freeze_arrays(value)
 
     def to_user_scale(self, matrices: FloatArray) -> FloatArray:
         """(..., p, p) covariances in the basis of the cross-products -> user's scale."""
@@ -89,6 +93,8 @@ def fit_engine(
     E = structure.derivatives(cross.n_visits)
     kept = identified_parameters(E, _co_observed(cross))
     moments, counts = residual_moments(cross)
+    if structure.has_own_variances:
+        _refuse_constant_visit(moments, visits)
     start = structure.start(moments, counts)[kept]
     optimum = maximise(cross, E[kept], start, method)
     if optimum is None:
@@ -109,9 +115,7 @@ def _assemble(
 ) -> EngineFit:
     T, s = cross.basis.transform, cross.scale
     Sigma = np.tensordot(optimum.theta, E, axes=1)
-    certificate = certify(
-        optimum.decrement, optimum.derivatives.observed, Sigma, cross.observed, names
-    )
+    certificate = certify(optimum.decrement, optimum.derivatives, Sigma, cross.observed, names)
     at = optimum.at
     n_scaled = cross.n_rows - (cross.n_coefficients if method == "reml" else 0)
     return EngineFit(
@@ -140,6 +144,17 @@ def _user_loglik(loglik: float, cross: CrossProducts, method: Method, n_scaled: 
 def _co_observed(cross: CrossProducts) -> BoolArray:
     seen = cross.observed.astype(float)
     return np.asarray((seen.T @ seen) > 0)
+
+
+def _refuse_constant_visit(moments: FloatArray, visits: tuple[str, ...]) -> None:
+    """A visit that the fixed effects reproduce has no variance to estimate."""
+    variances = np.diagonal(moments)
+    constant = np.flatnonzero(variances <= _NO_VARIATION * variances.max())
+    if len(constant):
+        raise ConvergenceError(
+            f"visit {visits[constant[0]]!r} has no residual variation; leave its rows out (the "
+            "reference visit of a change is such a visit)"
+        )
 
 
 def _refuse_hopeless(cross: CrossProducts, visits: tuple[str, ...]) -> None:

@@ -18,6 +18,8 @@ from aibmd.linalg.symmetric import (
 from aibmd.model.cross_products import CrossProducts
 from aibmd.vocabulary import Method
 
+# Numbers held at once while derivatives are formed pair by pair (32 MB).
+_BLOCK = 4_000_000
 LOG_2PI = float(np.log(2.0 * np.pi))
 
 
@@ -50,6 +52,8 @@ class Derivatives:
     score : (n_theta,) array
     expected, observed : (n_theta, n_theta) arrays
         Information matrices of the criterion.
+    known_mean : (n_theta, n_theta) array
+        Expected information were beta known: what `observed` is judged against.
     P : (n_theta, p, p) array
         X'V^-1 E_h V^-1 X, so that dPhi/dtheta_h = Phi P_h Phi.
     """
@@ -57,6 +61,7 @@ class Derivatives:
     score: FloatArray
     expected: FloatArray
     observed: FloatArray
+    known_mean: FloatArray
     P: FloatArray
 
 
@@ -112,7 +117,8 @@ def differentiate(
         expected = expected - trace_x + 0.5 * (PhiP.reshape(n_theta, -1) @ PPhi.T)  # (M5)
     curvature = _sandwich_trace(cross, at.W, moment_r, flat_E) - g @ at.Phi @ g.T
     observed = curvature - expected  # (M6)
-    return Derivatives(score, _symmetric(expected), _symmetric(observed), P)
+    known_mean = 0.5 * _symmetric(trace)
+    return Derivatives(score, _symmetric(expected), _symmetric(observed), known_mean, P)
 
 
 def kenward_roger_sum(
@@ -144,9 +150,19 @@ def residual_moments(cross: CrossProducts) -> tuple[FloatArray, FloatArray]:
 
 def _pair_derivatives(cross: CrossProducts, W: FloatArray, flat_E: FloatArray) -> FloatArray:
     """(n_pairs, n_theta): element (first, second) of W E_h W in each pair's pattern."""
-    left, right = W[cross.pattern, cross.first], W[cross.pattern, cross.second]
-    outer = (left[:, :, None] * right[:, None, :]).reshape(len(left), -1)
-    return outer @ flat_E.T
+    m = cross.n_visits
+    if len(flat_E) < m:  # few parameters: one product of matrices for each
+        E = flat_E.reshape(-1, m, m)
+        columns = [(W @ E_h @ W)[cross.pattern, cross.first, cross.second] for E_h in E]
+        return np.column_stack(columns)
+    D = np.empty((len(cross.pattern), len(flat_E)))
+    step = max(1, _BLOCK // m**2)
+    for begin in range(0, len(D), step):
+        block = slice(begin, begin + step)
+        left = W[cross.pattern[block], cross.first[block]]
+        right = W[cross.pattern[block], cross.second[block]]
+        D[block] = (left[:, :, None] * right[:, None, :]).reshape(len(left), -1) @ flat_E.T
+    return D
 
 
 def _log_det_gradient(cross: CrossProducts, W: FloatArray, flat_E: FloatArray) -> FloatArray:

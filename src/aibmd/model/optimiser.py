@@ -17,8 +17,8 @@ from aibmd.vocabulary import Method
 
 MAX_STEPS = 100
 MAX_HALVINGS = 40
-# Estimates are then within 1e-7 of a standard error of their limit.
-DECREMENT_GOAL = 1e-14
+# Covariance parameters are then within 1e-9 of a standard error of their limit.
+DECREMENT_GOAL = 1e-18
 # Below this gain a step that no longer helps is the end: rounding has been reached.
 _SETTLED = 1e-8
 # Newton steps take over below this gain; above it scoring is safer.
@@ -72,7 +72,7 @@ def maximise(
 
 
 def _sigma(theta: FloatArray, E: FloatArray) -> FloatArray:
-    return np.tensordot(theta, E, axes=1)
+    return np.asarray(theta @ E.reshape(len(E), -1)).reshape(E.shape[1:])
 
 
 def _direction(derivatives: Derivatives) -> tuple[FloatArray, float]:

@@ -2,8 +2,9 @@
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,9 @@ class AnalysedRows:
         Label of each subject code.
     visits : tuple of str
         Labels, in visit order.
-    dropped : dict
+    visit_levels : tuple
+        The values themselves.
+    dropped : mapping
         Reason -> number of rows left out.
     """
 
@@ -43,7 +46,8 @@ class AnalysedRows:
     visit: IntArray
     subjects: pd.Index
     visits: tuple[str, ...]
-    dropped: dict[str, int]
+    visit_levels: tuple[Any, ...]
+    dropped: Mapping[str, int]
 
     def __post_init__(self) -> None:
         freeze_arrays(self)
@@ -111,7 +115,8 @@ def select_rows(
         visit=visit_codes,
         subjects=pd.Index(subjects),
         visits=tuple(str(level) for level in levels),
-        dropped=dropped,
+        visit_levels=tuple(levels),
+        dropped=MappingProxyType(dropped),
     )
 
 
@@ -153,15 +158,12 @@ def _describe_dropped(dropped: dict[str, int]) -> str:
 
 
 def _response(used: pd.DataFrame, formula: GuardedFormula) -> FloatArray:
-    for name in formula.response_variables:
-        column = used[name]
-        if not pd.api.types.is_numeric_dtype(column.dtype) or column.dtype == bool:
-            raise AibmdError(f"the response {name!r} is not numeric; found {column.iloc[0]!r}")
+    columns = {name: _as_response(used[name]) for name in formula.response_variables}
     if (formula.response,) == formula.response_variables:
-        y = used[formula.response].to_numpy(dtype=float)
+        y = columns[formula.response].astype(float)
     else:
-        matrix = model_matrix(formula.left, used[list(formula.response_variables)])
-        y = np.asarray(matrix, dtype=float).reshape(len(used), -1)[:, 0]
+        matrix = model_matrix(formula.left, pd.DataFrame(columns, index=used.index))
+        y = np.array(matrix, dtype=float).reshape(len(used), -1)[:, 0]
     if not np.isfinite(y).all():
         first = used.index[~np.isfinite(y)][0]
         raise AibmdError(f"the response {formula.response!r} is not finite in row {first!r}")
@@ -178,38 +180,60 @@ def _code_visits(
         seen = pd.unique(column)
         order = natural_order(list(seen)) if visit_order is None else visit_order
         levels = [level for level in order if level in set(seen)]
-    is_numeric = pd.api.types.is_numeric_dtype(column.dtype)
+    labels = [str(level) for level in levels]
+    if len(set(labels)) < len(labels):
+        twice = next(label for label in labels if labels.count(label) > 1)
+        raise AibmdError(f"two different visits print as {twice!r}; make the visit column one type")
     categories = pd.Categorical(column, categories=levels, ordered=True)
-    as_seen = column.to_numpy() if is_numeric else categories
+    as_seen = _as_factor(column) if _is_number(column) else categories
     return categories.codes.astype(np.intp), levels, as_seen
+
+
+def _as_response(column: pd.Series) -> FloatArray:
+    if not _is_number(column):
+        found = f"found {column.iloc[0]!r}, dtype {column.dtype}"
+        raise AibmdError(f"the response {column.name!r} is not numeric; {found}")
+    return column.to_numpy(dtype=float, copy=True)
 
 
 def _as_factor(column: pd.Series) -> Any:
     """Text, booleans and categories become categories without unused levels; numbers stay."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         return column.array.remove_unused_categories()
-    if pd.api.types.is_numeric_dtype(column.dtype) and column.dtype != bool:
-        values = column.to_numpy()
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
+    if _is_number(column):
+        # Own memory, and wide enough that arithmetic in a formula cannot wrap around.
+        is_whole = pd.api.types.is_signed_integer_dtype(column.dtype)
+        values = column.to_numpy(dtype="int64" if is_whole else "float64", copy=True)
+        if not np.isfinite(values).all():
             raise AibmdError(f"column {column.name!r} holds an infinite value")
         return values
+    if pd.api.types.infer_dtype(column) in ("integer", "floating", "mixed-integer-float"):
+        raise AibmdError(
+            f"column {column.name!r} holds numbers as dtype {column.dtype}; convert it with "
+            "pd.to_numeric first"
+        )
     codes, levels = pd.factorize(column, sort=True)
     return pd.Categorical.from_codes(codes, categories=pd.Index(levels))
+
+
+def _is_number(column: pd.Series) -> bool:
+    dtype = column.dtype
+    return pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)
 
 
 def _refuse_repeats(used: pd.DataFrame, subject: str, visit: str, key: IntArray) -> None:
     if (np.diff(key) > 0).all() or len(np.unique(key)) == len(key):
         return
-    repeated = used.loc[pd.Series(key, index=used.index).duplicated(keep=False).to_numpy()]
-    repeated = repeated.sort_values([subject, visit], kind="stable")
+    is_repeat = pd.Series(key).duplicated(keep=False).to_numpy()
+    where = np.flatnonzero(is_repeat)[np.argsort(key[is_repeat], kind="stable")]
     shown = "\n".join(
-        f"  row {index}   {row[subject]}   {row[visit]}"
-        for index, row in repeated[[subject, visit]].head(_SHOWN_REPEATS).iterrows()
+        f"  row {used.index[i]}   {used[subject].iloc[i]}   {used[visit].iloc[i]}"
+        for i in where[:_SHOWN_REPEATS]
     )
     remedy = "Keep one row for each, or average them first"
     if "skeletal_site" in used.columns:
         remedy += "; with several skeletal sites, fit one site at a time"
-    raise AibmdError(f"{len(repeated)} rows repeat a subject and visit\n{shown}\n{remedy}.")
+    raise AibmdError(f"{len(where)} rows repeat a subject and visit\n{shown}\n{remedy}.")
 
 
 def _warn_numeric_visit(formula: GuardedFormula, visit: str, frame: pd.DataFrame) -> None:

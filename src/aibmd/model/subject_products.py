@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from aibmd.linalg.basis import OrthonormalBasis
+from aibmd.linalg.basis import OrthonormalBasis, full_rank_basis
 from aibmd.linalg.symmetric import FloatArray, IntArray, pack_symmetric
 from aibmd.model.cross_products import CrossProducts, residual_scale, visit_pairs
 from aibmd.model.patterns import VisitPatterns
@@ -65,8 +65,7 @@ def _basis(
         return None
     if np.diagonal(chol).min() < _SAFE_SHARE:
         return None
-    p = len(scale)
-    return OrthonormalBasis(np.arange(p), np.linalg.inv(chol.T) / scale[:, None], np.empty((p, 0)))
+    return full_rank_basis(np.linalg.inv(chol.T) / scale[:, None], scale)
 
 
 def _gram_of_x(
