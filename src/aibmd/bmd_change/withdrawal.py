@@ -11,7 +11,7 @@ from aibmd.bmd_change.groups import derive_withdrawal_groups
 from aibmd.bmd_change.mixture import tabulate_mixture
 from aibmd.bmd_change.population import select_scans
 from aibmd.bmd_change.question import WithdrawalQuestion
-from aibmd.bmd_change.site import DIFFERENCE_COLUMNS, SiteTables, compare_site
+from aibmd.bmd_change.skeletal_site import DIFFERENCE_COLUMNS, SiteTables, compare_site
 from aibmd.cohort import Cohort
 from aibmd.errors import AibmdError
 from aibmd.inference import adjust_p_values
