@@ -66,12 +66,17 @@ def compute_f_scaling(
     traces = np.trace(projected, axis1=1, axis2=2)
     A1 = float(traces @ theta_vcov @ traces)  # (K2)
     A2 = float(np.einsum("hk,hij,kji->", theta_vcov, projected, projected))  # (K3)
-    matched = _match_moments(A1, A2, q)
     if abs(1.0 - A2 / q) > _NEAR_SINGULARITY:
-        return matched
-    # df of 2: (K9) is 0/0 there. Both sides are smooth, so the value is their mean.
-    below, above = (_match_moments(A1 * t, A2 * t, q) for t in (1.0 - _ASIDE, 1.0 + _ASIDE))
-    return KenwardRogerF(0.5 * (below.scaling + above.scaling), matched.df_denom)
+        return _match_moments(A1, A2, q)
+    # df of 2: (K8), (K9) are 0/0 there but smooth on both sides; extrapolate to the middle.
+    near, far = (_average_about(A1, A2, q, aside) for aside in (_ASIDE, 2.0 * _ASIDE))
+    scaling, df_denom = (4.0 * near - far) / 3.0
+    return KenwardRogerF(float(scaling), float(df_denom))
+
+
+def _average_about(A1: float, A2: float, q: int, aside: float) -> FloatArray:
+    sides = [_match_moments(A1 * t, A2 * t, q) for t in (1.0 - aside, 1.0 + aside)]
+    return np.mean([(side.scaling, side.df_denom) for side in sides], axis=0)
 
 
 def _match_moments(A1: float, A2: float, q: int) -> KenwardRogerF:

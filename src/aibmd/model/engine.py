@@ -10,6 +10,7 @@ from aibmd.linalg.symmetric import BoolArray, FloatArray
 from aibmd.model.covariance import CovarianceStructure, identified_parameters
 from aibmd.model.cross_products import CrossProducts
 from aibmd.model.diagnostics import Certificate, certify
+from aibmd.model.em import approach_by_em
 from aibmd.model.likelihood import Derivatives, Evaluation, residual_moments
 from aibmd.model.optimiser import Optimum, maximise
 from aibmd.vocabulary import Method
@@ -96,14 +97,20 @@ def fit_engine(
     if structure.has_own_variances:
         _refuse_constant_visit(moments, visits)
     start = structure.start(moments, counts)[kept]
+    names = tuple(np.array(structure.parameter_names(visits), dtype=object)[kept])
     optimum = maximise(cross, E[kept], start, method)
     if optimum is None:
         raise ConvergenceError(
             f"the likelihood of covariance={structure.name!r} cannot be evaluated at its start; "
             "check for repeated rows or visits with almost no variation"
         )
-    names = tuple(np.array(structure.parameter_names(visits), dtype=object)[kept])
-    return _assemble(cross, E[kept], optimum, names, method)
+    fit = _assemble(cross, E[kept], optimum, names, method)
+    is_saturated = kept.all() and len(E) == cross.n_visits * (cross.n_visits + 1) // 2
+    if fit.certificate.converged or not is_saturated or cross.n_visits == 1:
+        return fit
+    second = maximise(cross, E, approach_by_em(cross, E, start, method), method)
+    again = fit if second is None else _assemble(cross, E, second, names, method)
+    return again if again.certificate.converged else fit
 
 
 def _assemble(

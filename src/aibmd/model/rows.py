@@ -86,9 +86,13 @@ def select_rows(
     needed = {
         subject: "subject",
         visit: "visit",
-        **dict.fromkeys(formula.response_variables, "response"),
-        **dict.fromkeys(formula.variables, "covariate"),
     }
+    for role, names in (
+        ("response", formula.response_variables),
+        ("covariate", formula.variables),
+    ):
+        for name in names:
+            needed.setdefault(name, role)
     missing = {name: data[name].isna().to_numpy() for name in needed}
     keep, dropped = _count_dropped(missing, needed)
     if not keep.any():
@@ -184,7 +188,7 @@ def _code_visits(
     if len(set(labels)) < len(labels):
         twice = next(label for label in labels if labels.count(label) > 1)
         raise AibmdError(f"two different visits print as {twice!r}; make the visit column one type")
-    categories = pd.Categorical(column, categories=levels, ordered=True)
+    categories = pd.Categorical(column.astype(object), categories=levels, ordered=True)
     as_seen = _as_factor(column) if _is_number(column) else categories
     return categories.codes.astype(np.intp), levels, as_seen
 
