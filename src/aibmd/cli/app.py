@@ -1,5 +1,6 @@
 """The `aibmd` command: verbs are registered here, and errors become one message."""
 
+import io
 import sys
 from typing import NoReturn
 
@@ -29,6 +30,10 @@ def run() -> NoReturn:
     """Run a verb; exit code 2 with one message for input that cannot be used."""
     from aibmd.cli import check, fit, reproduce, simulate  # noqa: F401 - importing a verb registers it
 
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal of another encoding shows ? for a dash, instead of a traceback.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         app()
     except (AibmdError, OSError, UnicodeDecodeError) as error:

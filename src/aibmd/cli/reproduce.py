@@ -167,6 +167,8 @@ def _check(name: str) -> bool:
     if not differences:
         typer.echo(f"{name}: all {n_tables} tables agree with the committed ones.")
         return True
-    typer.echo(f"{name}: {len(differences)} differences from the committed tables.\n")
+    n = len(differences)
+    word = "difference" if n == 1 else "differences"
+    typer.echo(f"{name}: {n} {word} from the committed tables.\n")
     print_table(tabulate_disagreements(differences))
     return False

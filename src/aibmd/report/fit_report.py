@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aibmd.files import write_atomic
 from aibmd.fitting import MixedFit, anova
 from aibmd.report.tables.csv_text import format_csv
+from aibmd.report.tables.display import DisplayTable
 from aibmd.report.tables.fit import (
     tabulate_coefficients,
     tabulate_contrasts,
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from aibmd.inference import LinearEstimates
 
 
+# SAS and R print tables of coefficients about this wide; names of terms can be long.
+_WIDTH: Final = 120
+
+
 @dataclass(frozen=True, slots=True)
 class FitReport:
     """A fit with the means and contrasts that were asked for, rendered once.
@@ -28,7 +33,7 @@ class FitReport:
     text : str
         Model, covariance and tables, as printed and as in ``fit.txt``.
     tables : dict of str to str
-        File name -> CSV text with ten significant digits.
+        File name -> CSV text with eight significant digits.
     """
 
     text: str
@@ -59,8 +64,8 @@ def report_fit(
     parts = [
         *([preface] if preface else []),
         fit.summary().split("\nCoefficients:", 1)[0].rstrip(),
-        format_plain(tabulate_coefficients(fit)),
-        format_plain(tabulate_type_three(tests)),
+        _print(tabulate_coefficients(fit)),
+        _print(tabulate_type_three(tests)),
     ]
     tables = {
         "coefficients.csv": format_csv(fit.tidy()),
@@ -69,10 +74,10 @@ def report_fit(
         "fit.csv": format_csv(fit.glance()),
     }
     if means is not None:
-        parts.append(format_plain(tabulate_means(means)))
+        parts.append(_print(tabulate_means(means)))
         tables["means.csv"] = format_csv(means.to_frame())
     if contrasts is not None:
-        parts.append(format_plain(tabulate_contrasts(contrasts)))
+        parts.append(_print(tabulate_contrasts(contrasts)))
         tables["contrasts.csv"] = format_csv(contrasts.to_frame())
     return FitReport("\n\n".join(parts) + "\n", tables)
 
@@ -88,3 +93,7 @@ def write_fit_report(report: FitReport, out: str | Path) -> list[Path]:
     """
     contents = {"fit.txt": report.text, **report.tables}
     return [write_atomic(Path(out) / name, content) for name, content in contents.items()]
+
+
+def _print(table: DisplayTable) -> str:
+    return format_plain(table, _WIDTH)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from aibmd.bmd_change import WithdrawalQuestion
 from aibmd.cohort import Cohort
+from aibmd.report.tables.csv_text import SIGNIFICANT_DIGITS
 
 PACKAGES: Final = ("aibmd", "numpy", "pandas", "scipy", "formulaic", "matplotlib", "seaborn",
                    "jinja2")  # fmt: skip
@@ -87,5 +88,5 @@ def _plain(row: dict[Any, Any]) -> dict[str, Any]:
 def _value(value: Any) -> Any:
     value = value.item() if hasattr(value, "item") else value
     if isinstance(value, float):
-        return None if pd.isna(value) else float(f"{value:.10g}")
+        return None if pd.isna(value) else float(f"{value:.{SIGNIFICANT_DIGITS}g}")
     return value

@@ -31,7 +31,7 @@ def format_plain(table: DisplayTable, width: int = 100) -> str:
     A      1.2
     """
     heads = [[name] for name in table.columns]
-    if _framed_width(table) > width:
+    if _width(table, gap=2) > width:
         heads = [_wrap_heading(table, k) for k in range(len(table.columns))]
     depth = max(len(head) for head in heads)
     above = [tuple(head[k - depth] if k >= depth - len(head) else "" for head in heads)
@@ -67,7 +67,7 @@ def print_table(table: DisplayTable, stream: IO[str] | None = None) -> None:
     from rich.console import Console
 
     console = Console(file=stream, highlight=False)
-    if console.width < _framed_width(table):
+    if console.width < _width(table, gap=3):
         print(format_plain(table, console.width), file=stream)
         return
     console.print(_framed(table))
@@ -81,9 +81,11 @@ def _line(row: tuple[str, ...], widths: list[int], align: tuple[Align, ...]) -> 
     return "  ".join(cells).rstrip()
 
 
-def _framed_width(table: DisplayTable) -> int:
+def _width(table: DisplayTable, gap: int) -> int:
+    """Characters of the longest line, columns `gap` apart."""
     cells = [table.columns, *table.rows]
-    return sum(3 + max(len(row[k]) for row in cells) for k in range(len(table.columns)))
+    widest = [max(len(row[k]) for row in cells) for k in range(len(table.columns))]
+    return sum(widest) + gap * (len(widest) - 1)
 
 
 def _framed(table: DisplayTable) -> "Table":
