@@ -1,4 +1,4 @@
-"""Packed symmetric storage, padded inverses and unit-free spectra against their definitions."""
+"""Packed symmetric storage and padded inverses against their definitions."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,6 @@ from aibmd.linalg import (
     invert_padded,
     pack_symmetric,
     packed_weights,
-    scaled_eigenvalues,
     unpack_symmetric,
 )
 
@@ -66,14 +65,3 @@ def test_inverse_spd_is_the_inverse_whatever_the_scales():
 def test_inverse_spd_refuses_a_matrix_that_is_not_positive_definite(bad):
     with pytest.raises(np.linalg.LinAlgError):
         inverse_spd(np.array(bad))
-
-
-def test_scaled_eigenvalues_are_those_of_the_correlation_matrix():
-    matrix = np.array([[4.0, 3.0], [3.0, 9.0]])  # correlation 1/2
-    np.testing.assert_allclose(scaled_eigenvalues(matrix), [0.5, 1.5])
-    np.testing.assert_allclose(scaled_eigenvalues(1e-20 * matrix), [0.5, 1.5])
-
-
-def test_a_variance_that_is_not_positive_has_no_spectrum():
-    assert scaled_eigenvalues(np.diag([1.0, 0.0])).min() == -np.inf
-    assert scaled_eigenvalues(np.array([[np.nan, 0.0], [0.0, 1.0]])).min() == -np.inf

@@ -52,7 +52,8 @@ def oracle(design, structure, method):
 
 
 def central(f, theta, step=1e-5):
-    return np.array([(f(theta + step * e) - f(theta - step * e)) / (2 * step) for e in np.eye(len(theta))])  # fmt: skip
+    steps = step * np.eye(len(theta))
+    return np.array([(f(theta + e) - f(theta - e)) / (2 * step) for e in steps])
 
 
 @cases

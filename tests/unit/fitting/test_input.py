@@ -1,0 +1,200 @@
+"""What `fit_mmrm` accepts, what it refuses, and in which words."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_trials import fit, make_trial
+
+import aibmd
+from aibmd.errors import AibmdError, DataWarning, FormulaError, SingularFitWarning
+
+FORMULA = "y ~ arm * visit + base + x"
+
+
+@pytest.fixture(scope="module")
+def trial():
+    return make_trial(1)
+
+
+@pytest.fixture(scope="module")
+def reference(trial):
+    return fit(FORMULA, trial)
+
+
+def assert_same(found, reference):
+    assert found.llf == pytest.approx(reference.llf, abs=1e-10)
+    np.testing.assert_allclose(found.params, reference.params, rtol=1e-9, atol=1e-11)
+    np.testing.assert_allclose(found.bse, reference.bse, rtol=1e-9)
+    np.testing.assert_allclose(found.df, reference.df, rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        {"y": "Float64", "base": "Float64", "x": "Float64", "who": "Int64"},
+        {"arm": "string", "visit": "string", "who": "string"},
+        {"arm": "category", "visit": "category", "who": "category"},
+        {"arm": object, "visit": object, "who": object},
+        {"who": float},
+    ],
+    ids=["nullable", "string", "category", "object", "float id"],
+)
+def test_how_columns_are_stored_does_not_matter(kinds, trial, reference):
+    found = fit(FORMULA, trial.astype(kinds))
+    assert_same(found, reference)
+    assert list(found.params.index) == list(reference.params.index)
+
+
+def test_unused_categories_do_not_matter(trial, reference):
+    wider = trial.assign(
+        who=pd.Categorical(trial["who"], [*range(40), 99]),
+        visit=pd.Categorical(trial["visit"], ["v0", "v1", "v2", "v3", "v4"]),
+        arm=pd.Categorical(trial["arm"], ["a", "none", "b"]),
+    )
+    found = fit(FORMULA, wider)
+    assert_same(found, reference)
+    assert found.n_subjects == reference.n_subjects
+    aibmd.predict(found, wider)
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8", "int16", "Int8", "Int64"])
+def test_small_integers_do_not_overflow(kind, trial):
+    trial = trial.assign(age=60 + trial["who"] % 50)
+    formula = "y ~ visit + age + I(age**2)"
+    narrow = trial.astype({"age": kind})
+    np.testing.assert_allclose(fit(formula, narrow).params, fit(formula, trial).params, rtol=1e-9)
+
+
+def test_a_response_of_small_integers_does_not_wrap(trial):
+    rng = np.random.default_rng(1)
+    scores = trial.assign(
+        before=rng.integers(50, 200, len(trial)), after=rng.integers(50, 200, len(trial))
+    )
+    narrow = scores.astype({"before": "uint8", "after": "uint8"})
+    formula = "I(after - before) ~ visit"
+    np.testing.assert_allclose(fit(formula, narrow).params, fit(formula, scores).params)
+
+
+def test_both_kinds_of_boolean_are_factors(trial):
+    flagged = trial.assign(flag=trial["base"] > 0)
+    plain, nullable = (
+        fit("y ~ flag * visit", flagged),
+        fit("y ~ flag * visit", flagged.astype({"flag": "boolean"})),
+    )
+    np.testing.assert_allclose(nullable.params, plain.params)
+    pd.testing.assert_frame_equal(aibmd.anova(nullable), aibmd.anova(plain))
+
+
+@pytest.mark.parametrize("kind", ["bool", "boolean"])
+def test_a_boolean_response_is_refused(kind, trial):
+    with pytest.raises(AibmdError, match="not numeric"):
+        fit("flag ~ visit", trial.assign(flag=(trial["y"] > 0).astype(kind)))
+
+
+def test_names_with_spaces_and_dots_may_be_backquoted(trial, reference):
+    renamed = trial.rename(
+        columns={"arm": "study arm", "visit": "study visit", "base": "base.line", "who": "no."}
+    )
+    found = fit(
+        "y ~ `study arm` * `study visit` + `base.line` + x",
+        renamed,
+        subject="no.",
+        visit="study visit",
+    )
+    assert_same(found, reference)
+    np.testing.assert_allclose(aibmd.anova(found)["p_value"], aibmd.anova(reference)["p_value"])
+
+
+@pytest.mark.parametrize("name", ["0", pytest.param("1", marks=pytest.mark.xfail(strict=True))])
+def test_a_column_named_like_a_constant_is_never_taken_for_it(name, trial):
+    renamed = trial.rename(columns={"base": name})
+    try:
+        found = fit(f"y ~ `{name}` + visit", renamed)
+    except FormulaError:
+        return
+    assert found.llf == pytest.approx(fit("y ~ base + visit", trial).llf)
+
+
+def test_the_index_may_repeat_or_have_levels(trial, reference):
+    repeated = trial.set_axis([0] * len(trial))
+    assert_same(fit(FORMULA, repeated), reference)
+    found = fit(FORMULA, trial.set_index(["who", "visit"], drop=False))
+    assert_same(found, reference)
+    assert found.resid.index.names == ["who", "visit"]
+
+
+def test_repeats_are_refused_in_words_whatever_the_index(trial):
+    twice = pd.concat([trial, trial.iloc[:2]]).set_index(["who", "visit"], drop=False)
+    with pytest.raises(AibmdError, match="4 rows repeat a subject and visit"):
+        fit(FORMULA, twice)
+
+
+def test_a_table_with_repeated_column_names_is_refused(trial):
+    for column in ("x", "who", "y"):
+        with pytest.raises(AibmdError, match=column):
+            fit(FORMULA, pd.concat([trial, trial[[column]]], axis=1))
+
+
+@pytest.mark.parametrize("formula", ["log(y) ~ visit", "y ~ visit + log(x)"])
+def test_a_logarithm_of_what_is_not_positive_is_a_formula_error(formula, trial):
+    with pytest.raises(FormulaError, match=r"log\(\) was given \d+ values that are not positive"):
+        fit(formula, trial)
+
+
+def test_dependent_columns_warn_once_and_change_nothing(trial, reference):
+    with pytest.warns(DataWarning, match="1 columns repeat earlier ones and were dropped: twice"):
+        found = fit(FORMULA + " + twice", trial.assign(twice=2 * trial["x"]))
+    assert found.dropped_columns == ("twice",)
+    assert found.llf == pytest.approx(reference.llf, abs=1e-9)
+    np.testing.assert_allclose(found.params, reference.params, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"subject": None}, "subject= is missing"),
+        ({"visit": None}, "visit= is missing"),
+        ({"subject": "nobody"}, "subject='nobody' is not a column; the columns are who, visit"),
+        ({"visit": "who"}, "the same column, 'who'"),
+        ({"method": "REML"}, "method='REML' is not 'reml' or 'ml'"),
+        ({"covariance": "toeplitz"}, "covariance='toeplitz' is not available"),
+        ({"information": "fisher"}, "information='fisher' is not 'observed' or 'expected'"),
+        ({"time": "x"}, "time='x': this version fits without time"),
+        ({"group": "arm"}, "fits without group"),
+        ({"repeated": "arm"}, "fits without repeated"),
+        ({"weights": "x"}, "fits without weights"),
+        ({"sampling_weights": "x"}, "fits without sampling_weights"),
+        ({"vcov": "CR2"}, "vcov='CR2': this version fits without vcov"),
+    ],
+)
+def test_options_that_cannot_be_had_are_refused_by_name(options, message, trial):
+    with pytest.raises(AibmdError, match=message):
+        fit("y ~ visit", trial, **options)
+
+
+@pytest.mark.parametrize("data", [None, {"y": [1.0]}, [[1.0]], "file.csv"])
+def test_what_is_not_a_table_is_refused(data):
+    with pytest.raises(AibmdError, match="give a DataFrame or a Cohort"):
+        fit("y ~ visit", data)
+
+
+def test_an_empty_table_is_refused(trial):
+    with pytest.raises(AibmdError, match="no rows"):
+        fit("y ~ visit", trial.iloc[:0])
+
+
+def test_a_visit_column_may_be_numbers_inside_c(trial, reference):
+    numbered = trial.assign(visit=trial["visit"].str[1:].astype(int))
+    found = fit("y ~ arm * C(visit) + base + x", numbered)
+    assert found.visits == ("1", "2", "3")
+    assert_same(found, reference)
+
+
+def test_the_likelihood_without_bound_is_reported_not_fitted():
+    few = make_trial(1, 4, 5, gaps=0.0)
+    with pytest.raises(aibmd.ConvergenceError, match=r"covariance='cs'"):
+        fit("y ~ visit", few)
+    with pytest.warns(SingularFitWarning, match="rises without bound"):
+        found = fit("y ~ visit", few, df_method="residual")
+    assert not found.converged
+    assert "NOT A CERTIFIED MAXIMUM" in found.summary()

@@ -1,0 +1,117 @@
+"""Predictions of rows: means, their limits, and limits for one new observation."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_trials import fit, make_trial
+from scipy import stats
+from statsmodels.api import OLS
+
+import aibmd
+from aibmd.errors import AibmdError
+
+
+@pytest.fixture(scope="module")
+def trial():
+    return make_trial(13, 40, 3)
+
+
+@pytest.fixture(scope="module")
+def found(trial):
+    return fit("y ~ arm * visit + base", trial)
+
+
+def test_without_new_rows_the_means_are_the_fitted_values(found, trial):
+    table = aibmd.predict(found)
+    np.testing.assert_allclose(table["estimate"], found.fittedvalues, rtol=1e-12)
+    assert table.index.equals(trial.index)
+
+
+def test_a_mean_is_a_linear_function_with_its_t_limits(found, trial):
+    rows = trial.iloc[[3, 10]].set_axis(["first", "second"])
+    table = aibmd.predict(found, rows, interval="confidence", conf_level=0.9)
+    L = found.coding.code(rows)
+    se = np.sqrt(np.diag(L @ found.cov_params().to_numpy() @ L.T))
+    df = found.inference.compute_df(L)
+    np.testing.assert_allclose(table["estimate"], L @ found.params)
+    np.testing.assert_allclose(table["std_error"], se)
+    np.testing.assert_allclose(table["conf_high"], L @ found.params + stats.t.ppf(0.95, df) * se)
+    assert table.index.tolist() == ["first", "second"]
+
+
+def test_at_one_visit_intervals_are_those_of_least_squares(trial):
+    one = trial[trial["visit"] == "v1"]
+    found = fit("y ~ arm + base", one, df_method="residual")
+    X = np.column_stack([np.ones(len(one)), one["arm"] == "b", one["base"]])
+    want = OLS(one["y"].to_numpy(), X).fit().get_prediction(X).summary_frame(alpha=0.05)
+    mean = aibmd.predict(found, one, interval="confidence")
+    new = aibmd.predict(found, one, interval="prediction")
+    np.testing.assert_allclose(mean["conf_low"], want["mean_ci_lower"], rtol=1e-7, atol=1e-8)
+    np.testing.assert_allclose(new["conf_low"], want["obs_ci_lower"], rtol=1e-7, atol=1e-8)
+    np.testing.assert_allclose(new["conf_high"], want["obs_ci_upper"], rtol=1e-7, atol=1e-8)
+
+
+def test_at_one_visit_satterthwaite_df_of_a_new_observation_are_exact(trial):
+    """Var = s2 (1 + x'(X'X)^-1 x) is one variance: df n - p whatever the row."""
+    one = trial[trial["visit"] == "v1"]
+    new = aibmd.predict(fit("y ~ arm + base", one), one, interval="prediction")
+    np.testing.assert_allclose(new["df"], len(one) - 3, rtol=1e-6)
+
+
+def test_a_new_observation_adds_the_variance_of_its_visit(found, trial):
+    rows = trial[["arm", "visit", "base"]].head(6)
+    mean = aibmd.predict(found, rows, interval="confidence")
+    new = aibmd.predict(found, rows, interval="prediction")
+    own = np.diag(found.covariance)[[found.visits.index(v) for v in rows["visit"]]]
+    np.testing.assert_allclose(new["std_error"] ** 2, mean["std_error"] ** 2 + own)
+    np.testing.assert_allclose(new["estimate"], mean["estimate"])
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ({"arm": ["z"], "visit": ["v1"], "base": [0.0]}, "'z' was not seen"),
+        ({"arm": ["a"], "visit": ["v9"], "base": [0.0]}, "'v9' was not seen"),
+        ({"arm": ["a"], "visit": ["v1"]}, "no column 'base'"),
+        ({"arm": ["a"], "visit": ["v1"], "base": [np.nan]}, "missing values"),
+        ({"arm": ["a"], "visit": ["v1"], "base": ["low"]}, "base"),
+        ({"arm": ["a"], "visit": ["v1"], "base": [np.inf]}, "base"),
+    ],
+)
+def test_rows_that_cannot_be_predicted_are_refused(found, rows, message):
+    with pytest.raises(AibmdError, match=message):
+        aibmd.predict(found, pd.DataFrame(rows))
+
+
+def test_what_is_not_a_table_is_refused(found):
+    with pytest.raises(AibmdError, match="DataFrame"):
+        aibmd.predict(found, {"arm": ["a"], "visit": ["v1"], "base": [0.0]})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"kind": "random_effects"}, "available: 'marginal'"),
+        ({"interval": "tolerance"}, "not None, 'confidence' or 'prediction'"),
+    ],
+)
+def test_options_that_are_not_there_are_refused(found, options, message):
+    with pytest.raises(AibmdError, match=message):
+        aibmd.predict(found, **options)
+
+
+def test_a_new_observation_needs_a_visit_of_the_fit(trial):
+    found = fit("y ~ base", trial)
+    rows = pd.DataFrame({"base": [0.0]})
+    with pytest.raises(AibmdError, match="needs the visit column 'visit'"):
+        aibmd.predict(found, rows, interval="prediction")
+    with pytest.raises(AibmdError, match="'v7' was not seen by the fit: v1, v2, v3"):
+        aibmd.predict(found, rows.assign(visit="v7"), interval="prediction")
+
+
+def test_numeric_visits_are_found_as_numbers(trial):
+    numbered = trial.assign(visit=trial["visit"].str[1:].astype(int))
+    found = fit("y ~ C(visit)", numbered)
+    whole = aibmd.predict(found, pd.DataFrame({"visit": [1, 3]}), interval="prediction")
+    floating = aibmd.predict(found, pd.DataFrame({"visit": [1.0, 3.0]}), interval="prediction")
+    pd.testing.assert_frame_equal(whole, floating)
