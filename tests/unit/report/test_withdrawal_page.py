@@ -5,11 +5,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from made_up_withdrawal import make_cohort, make_result
 
-from aibmd.report import Origin, render_withdrawal_report, write_withdrawal_report
-
-ORIGIN = Origin("brex", 6, "aibmd reproduce brex_withdrawal")
+from aibmd.report import render_withdrawal_report, write_withdrawal_report
 
 
 class Tags(HTMLParser):
@@ -37,11 +34,6 @@ class Tags(HTMLParser):
 
     def of(self, tag):
         return [attributes for name, attributes in self.tags if name == tag]
-
-
-@pytest.fixture(scope="module")
-def files():
-    return render_withdrawal_report(make_result(), make_cohort(), ORIGIN)
 
 
 @pytest.fixture
@@ -150,27 +142,29 @@ def test_no_clock_and_no_absolute_path_enters(files):
         assert not re.search(r"20\d\d-\d\d-\d\d", text), name
 
 
-def test_the_page_follows_the_result(files, reversed_result, cohort):
-    other = render_withdrawal_report(reversed_result, cohort, ORIGIN)
+def test_the_page_follows_the_result(files, reversed_result, cohort, origin):
+    other = render_withdrawal_report(reversed_result, cohort, origin)
     assert files["figure.svg"] != other["figure.svg"]
     assert b">-2.50<" not in files["report.html"]
     assert b">-2.50<" in other["report.html"]
 
 
-def test_foreign_files_stay_and_deleted_outputs_come_back(result, cohort, tmp_path):
+def test_foreign_files_stay_and_deleted_outputs_come_back(result, cohort, tmp_path, origin):
     (tmp_path / "mine.csv").write_text("mine")
-    paths = write_withdrawal_report(result, cohort, tmp_path, ORIGIN)
+    paths = write_withdrawal_report(result, cohort, tmp_path, origin)
     before = {path.name: path.read_bytes() for path in paths}
     assert paths[-1].name == "report.html"
     for path in paths:
         path.unlink()
-    write_withdrawal_report(result, cohort, tmp_path, ORIGIN)
+    write_withdrawal_report(result, cohort, tmp_path, origin)
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()} == {
         **before, "mine.csv": b"mine",
     }  # fmt: skip
 
 
-def test_an_interrupted_run_leaves_whole_files_only(files, result, cohort, tmp_path, monkeypatch):
+def test_an_interrupted_run_leaves_whole_files_only(
+    files, result, cohort, tmp_path, monkeypatch, origin
+):
     (tmp_path / "report.html").write_text("the old page")
     replace, done = os.replace, []
 
@@ -182,7 +176,7 @@ def test_an_interrupted_run_leaves_whole_files_only(files, result, cohort, tmp_p
 
     monkeypatch.setattr("os.replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        write_withdrawal_report(result, cohort, tmp_path, ORIGIN)
+        write_withdrawal_report(result, cohort, tmp_path, origin)
     monkeypatch.undo()
     left = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert len(left) == 4
@@ -190,11 +184,11 @@ def test_an_interrupted_run_leaves_whole_files_only(files, result, cohort, tmp_p
     assert all(files[name] == content for name, content in left.items())
 
 
-def test_an_error_while_drawing_leaves_nothing(result, cohort, tmp_path, monkeypatch):
+def test_an_error_while_drawing_leaves_nothing(result, cohort, tmp_path, monkeypatch, origin):
     def fail(*arguments):
         raise MemoryError
 
     monkeypatch.setattr("aibmd.report.withdrawal.render_page", fail)
     with pytest.raises(MemoryError):
-        write_withdrawal_report(result, cohort, tmp_path / "out", ORIGIN)
+        write_withdrawal_report(result, cohort, tmp_path / "out", origin)
     assert not (tmp_path / "out").exists()

@@ -11,6 +11,8 @@ import pandas as pd
 # logarithms are long, by 1e-13 of themselves: with these digits a change in print is rare.
 SIGNIFICANT_DIGITS: Final = 8
 P_VALUE_DIGITS: Final = 6
+# Log-likelihoods are compared by difference, so they keep their sixth decimal.
+_LIKELIHOOD_DIGITS: Final = {"log_likelihood": 10, "aic": 10, "bic": 10}
 
 
 def format_csv(table: pd.DataFrame, synthetic: bool | None = None) -> str:
@@ -46,7 +48,9 @@ def format_csv(table: pd.DataFrame, synthetic: bool | None = None) -> str:
 
 
 def _digits(name: str) -> int:
-    return P_VALUE_DIGITS if str(name).startswith("p_") else SIGNIFICANT_DIGITS
+    if str(name).startswith("p_"):
+        return P_VALUE_DIGITS
+    return _LIKELIHOOD_DIGITS.get(str(name), SIGNIFICANT_DIGITS)
 
 
 def _cell(value: Any, digits: int) -> str:
