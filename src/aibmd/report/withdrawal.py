@@ -102,7 +102,8 @@ def write_withdrawal_report(
 def _draw(result: WithdrawalResult, synthetic: bool) -> Any:
     changes = sort_rows(result.changes[result.changes["model"] == "log"], result.question)
     trajectories = sort_rows(result.trajectories, result.question)
-    return draw_withdrawal(changes, trajectories, SYNTHETIC_NOTE if synthetic else "")
+    note = SYNTHETIC_NOTE if synthetic else ""
+    return draw_withdrawal(changes, trajectories, note, result.question.conf_level)
 
 
 def _format_summary(result: WithdrawalResult, synthetic: bool) -> str:

@@ -109,6 +109,15 @@ def test_the_figure_says_what_the_reader_must_know(result):
     assert "AI withdrawn\nn = 156" in said
 
 
+def test_the_key_shows_marks_that_are_there_and_the_level_that_was_used(result):
+    log = result.changes[result.changes["model"] == "log"].assign(published=np.nan)
+    said = words(draw_withdrawal(log, result.trajectories, "", conf_level=0.9))
+    assert "published (set the design)" not in said
+    assert "design truth" in said
+    assert "estimate, 90 % interval" in said
+    assert not [text for text in said if "95 %" in text]
+
+
 def test_numbers_scanned_stand_under_their_years(result):
     figure = whole(result)
     rows = at_spine(result.trajectories)

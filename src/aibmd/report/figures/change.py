@@ -17,7 +17,6 @@ _ESTIMATE: Final = 0.2
 _TRUTH: Final = -0.08
 _PUBLISHED: Final = -0.3
 
-ESTIMATE_LABEL: Final = "estimate, 95 % interval"
 TRUTH_LABEL: Final = "design truth"
 PUBLISHED_LABEL: Final = "published (set the design)"
 
@@ -63,18 +62,30 @@ def draw_change(table: pd.DataFrame, ax: "Axes") -> "Axes":
     return ax
 
 
-def draw_change_key(ax: "Axes") -> "Axes":
-    """Draw the key of the change panel: which mark is an estimate, a truth, a published value."""
+def draw_change_key(table: pd.DataFrame, ax: "Axes", level: str = "95 %") -> "Axes":
+    """Draw the key of the change panel, without marks for numbers that are not known.
+
+    Parameters
+    ----------
+    table : DataFrame
+        All rows drawn: columns ``design_truth, published``.
+    ax : Axes
+    level : str
+        Confidence level of the intervals, in words.
+    """
     from matplotlib.lines import Line2D
 
+    known = [True, table["design_truth"].notna().any(), table["published"].notna().any()]
     handles = [
-        Line2D([], [], color=INK, marker="o", markersize=5, linewidth=1.4, label=ESTIMATE_LABEL),
+        Line2D([], [], color=INK, marker="o", markersize=5, linewidth=1.4,
+               label=f"estimate, {level} interval"),
         Line2D([], [], color=INK, marker="|", markersize=9, markeredgewidth=2, linestyle="",
                label=TRUTH_LABEL),
         Line2D([], [], color=INK, marker="D", markersize=5, markerfacecolor="none", linestyle="",
                label=PUBLISHED_LABEL),
     ]  # fmt: skip
-    ax.legend(handles=handles, loc="center left", borderaxespad=0.0, borderpad=0.0, ncols=3,
+    shown = [handle for handle, there in zip(handles, known, strict=True) if there]
+    ax.legend(handles=shown, loc="center left", borderaxespad=0.0, borderpad=0.0, ncols=3,
               handlelength=1.8, columnspacing=1.6)  # fmt: skip
     ax.axis("off")
     return ax

@@ -18,11 +18,13 @@ _HEAD: Final = 0.72
 _FOOT: Final = 1.12
 _HEADINGS: Final = {
     "change": "A  Change from year 5 to year 10",
-    "years": "B  Model means with 95 % intervals, years 0 to 10",
+    "years": "B  Model means with {level} intervals, years 0 to 10",
 }
 
 
-def draw_withdrawal(changes: pd.DataFrame, trajectories: pd.DataFrame, note: str) -> "Figure":
+def draw_withdrawal(
+    changes: pd.DataFrame, trajectories: pd.DataFrame, note: str, conf_level: float = 0.95
+) -> "Figure":
     """Compose the figure.
 
     Parameters
@@ -33,6 +35,8 @@ def draw_withdrawal(changes: pd.DataFrame, trajectories: pd.DataFrame, note: str
         ``skeletal_site`` and the columns of `draw_trajectory` and `draw_scanned`.
     note : str
         Printed at the foot; says that the data are synthetic where they are.
+    conf_level : float
+        Of the intervals in both tables.
 
     Returns
     -------
@@ -46,7 +50,9 @@ def draw_withdrawal(changes: pd.DataFrame, trajectories: pd.DataFrame, note: str
         rows = _lay_out(figure, len(sites))
         for place, site in enumerate(sites):
             _draw_site(_of(changes, site), _of(trajectories, site), rows[place], site)
-        _tidy(figure, rows, note)
+        level = f"{100 * conf_level:g} %"
+        _write_headings(figure, rows, level)
+        _write_foot(figure, rows[-1]["change"], changes, note, level)
     return figure
 
 
@@ -82,14 +88,21 @@ def _draw_site(
     draw_scanned(trajectories, axes["scanned"])
 
 
-def _tidy(figure: "Figure", rows: list[dict[str, "Axes"]], note: str) -> None:
-    """Headings of the columns, one label for the shared axis, the key and the note."""
+def _write_headings(figure: "Figure", rows: list[dict[str, "Axes"]], level: str) -> None:
+    """Headings of the columns; one label for the shared axis."""
     for axes in rows[:-1]:
         axes["change"].set_xlabel("")
-    height = figure.get_figheight()
+    top = 1 - 0.14 / figure.get_figheight()
     for name, text in _HEADINGS.items():
         left = rows[0][name].get_position().x0
-        figure.text(left, 1 - 0.14 / height, text, fontsize=10, weight="bold", va="top")
-    left = rows[-1]["change"].get_position().x0
-    draw_change_key(figure.add_axes((left, 0.3 / height, 0.7, 0.25 / height)))
+        figure.text(left, top, text.format(level=level), fontsize=10, weight="bold", va="top")
+
+
+def _write_foot(
+    figure: "Figure", lowest: "Axes", changes: pd.DataFrame, note: str, level: str
+) -> None:
+    """The key of the change panels and the note, under the lowest of them."""
+    left, height = lowest.get_position().x0, figure.get_figheight()
+    key = figure.add_axes((left, 0.3 / height, 0.7, 0.25 / height))
+    draw_change_key(changes, key, level)
     figure.text(left, 0.1 / height, note, fontsize=8, color=QUIET, va="bottom")
