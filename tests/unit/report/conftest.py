@@ -117,6 +117,11 @@ def reversed_result():
 
 
 @pytest.fixture
+def null_result():
+    return make_result(sign=0.0)
+
+
+@pytest.fixture
 def hostile_result():
     return make_result(groups=(GROUPS[0], "<script>alert(1)</script>"))
 

@@ -129,8 +129,9 @@ def test_numbers_scanned_stand_under_their_years(result):
     assert placed == {(r.time, str(r.n_scanned)) for r in rows.itertuples()}
 
 
-def test_no_two_words_of_the_figure_overlap(result):
-    figure = laid_out(result)
+@pytest.mark.parametrize("name", ["result", "reversed_result", "null_result"])
+def test_no_two_words_of_the_figure_overlap(name, request):
+    figure = laid_out(request.getfixturevalue(name))
     boxes = seen(figure)
     assert len(boxes) > 80
     clashes = [

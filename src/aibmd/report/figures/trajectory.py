@@ -14,8 +14,8 @@ LOOKING_BACK_LABEL: Final = "years 0–5: the same women looking back"
 _FAINT_ALPHA: Final = 0.45
 # Intervals of two groups at one visit stand side by side, years apart.
 _DODGE: Final = 0.07
-# Labels at the right end keep this share of the axis apart.
-_LABEL_GAP: Final = 0.11
+# Names of lines keep this share of the height of the panel apart.
+_LABEL_GAP: Final = 0.105
 
 
 def draw_trajectory(table: pd.DataFrame, ax: "Axes") -> "Axes":
@@ -45,13 +45,33 @@ def draw_trajectory(table: pd.DataFrame, ax: "Axes") -> "Axes":
         rows = table[table["group"] == group].sort_values("time", kind="stable")
         shift = _DODGE * (place - (len(marks) - 1) / 2)
         _draw_group(rows, shift, mark, ax)
-    _label_ends(table, marks, ax)
     ax.grid(axis="y", color=FAINT, linewidth=0.5, alpha=0.6)
     ax.set_axisbelow(True)
     ax.set_xlim(table["time"].min() - 0.4, table["time"].max() + 0.4)
     ax.set_xticks(_years(table), [f"{year:g}" for year in _years(table)])
     ax.spines[["top", "right"]].set_visible(False)
     ax.set_ylabel("Change from year 5 (%)")
+    return ax
+
+
+def draw_line_names(table: pd.DataFrame, ax: "Axes") -> "Axes":
+    """Name each line at its last visit, names of near lines pushed apart.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As for `draw_trajectory`.
+    ax : Axes
+        With its final limits: panels that share them must all be drawn before.
+    """
+    marks = choose_marks(list(dict.fromkeys(table["group"])))
+    last = table[table["time"] == table["time"].max()].sort_values("change_from_year_5_pct")
+    low, high = ax.get_ylim()
+    heights = _push_apart(last["change_from_year_5_pct"].tolist(), _LABEL_GAP * (high - low))
+    for row, height in zip(last.to_dict("records"), heights, strict=True):
+        ax.annotate(row["group"], (row["time"], height), xytext=(9, 0),
+                    textcoords="offset points", color=marks[row["group"]].color, va="center",
+                    fontsize=8, annotation_clip=False)  # fmt: skip
     return ax
 
 
@@ -107,13 +127,10 @@ def _draw_group(rows: pd.DataFrame, shift: float, mark: Mark, ax: "Axes") -> Non
                 alpha=alpha, linestyle="", zorder=4)  # fmt: skip
 
 
-def _label_ends(table: pd.DataFrame, marks: dict[str, Mark], ax: "Axes") -> None:
-    """Name each line at its last visit; labels of near lines are pushed apart."""
-    last = table[table["time"] == table["time"].max()].sort_values("change_from_year_5_pct")
-    span = table["conf_high"].max() - table["conf_low"].min()
-    height = -float("inf")
-    for row in last.to_dict("records"):
-        height = max(row["change_from_year_5_pct"], height + _LABEL_GAP * span)
-        ax.annotate(row["group"], (row["time"], height), xytext=(9, 0),
-                    textcoords="offset points", color=marks[row["group"]].color, va="center",
-                    fontsize=8, annotation_clip=False)  # fmt: skip
+def _push_apart(heights: list[float], gap: float) -> list[float]:
+    """Ascending heights at least `gap` apart, their mean unchanged."""
+    apart: list[float] = []
+    for height in heights:
+        apart.append(max(height, apart[-1] + gap) if apart else height)
+    moved = (sum(apart) - sum(heights)) / len(heights)
+    return [height - moved for height in apart]

@@ -5,7 +5,12 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from aibmd.report.figures.change import draw_change, draw_change_key
-from aibmd.report.figures.trajectory import draw_looking_back, draw_scanned, draw_trajectory
+from aibmd.report.figures.trajectory import (
+    draw_line_names,
+    draw_looking_back,
+    draw_scanned,
+    draw_trajectory,
+)
 from aibmd.report.style import QUIET, house_style
 from aibmd.vocabulary import SITE_LABELS, SKELETAL_SITE
 
@@ -50,6 +55,8 @@ def draw_withdrawal(
         rows = _lay_out(figure, len(sites))
         for place, site in enumerate(sites):
             _draw_site(_of(changes, site), _of(trajectories, site), rows[place], site)
+        for place, site in enumerate(sites):
+            draw_line_names(_of(trajectories, site), rows[place]["years"])
         level = f"{100 * conf_level:g} %"
         _write_headings(figure, rows, level)
         _write_foot(figure, rows[-1]["change"], changes, note, level)
