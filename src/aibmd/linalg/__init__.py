@@ -4,6 +4,7 @@ from aibmd.linalg.basis import OrthonormalBasis, orthonormalise
 from aibmd.linalg.frozen import freeze_arrays
 from aibmd.linalg.symmetric import (
     PaddedInverse,
+    inverse_and_logdet,
     inverse_spd,
     invert_padded,
     pack_symmetric,
@@ -15,6 +16,7 @@ __all__ = [
     "OrthonormalBasis",
     "PaddedInverse",
     "freeze_arrays",
+    "inverse_and_logdet",
     "inverse_spd",
     "invert_padded",
     "orthonormalise",

@@ -76,7 +76,12 @@ def invert_padded(matrix: FloatArray, observed: BoolArray) -> PaddedInverse | No
 
 
 def inverse_spd(matrix: FloatArray) -> FloatArray:
-    """Inverse of a positive definite matrix, scaled to unit diagonal first.
+    """Inverse of a positive definite matrix; see `inverse_and_logdet`."""
+    return inverse_and_logdet(matrix)[0]
+
+
+def inverse_and_logdet(matrix: FloatArray) -> tuple[FloatArray, float]:
+    """Inverse and log determinant of a positive definite matrix, scaled to unit diagonal first.
 
     Raises
     ------
@@ -91,9 +96,11 @@ def inverse_spd(matrix: FloatArray) -> FloatArray:
     chol, failed = dpotrf(matrix * outer, lower=1, clean=1)
     if failed or not np.isfinite(chol).all():
         raise np.linalg.LinAlgError("the matrix is not positive definite")
-    lower = np.asarray(dpotri(chol, lower=1)[0])
-    inverse = np.tril(lower) + np.tril(lower, -1).T
-    return np.asarray(inverse * outer, dtype=np.float64)
+    logdet = 2.0 * float((np.log(chol.diagonal()) - np.log(scale)).sum())
+    lower = dpotri(chol, lower=1)[0]
+    inverse = lower + lower.T
+    inverse.reshape(-1)[:: len(matrix) + 1] *= 0.5
+    return np.asarray(inverse * outer, dtype=np.float64), logdet
 
 
 def triangle(size: int) -> tuple[IntArray, IntArray]:

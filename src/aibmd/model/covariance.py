@@ -67,12 +67,12 @@ def _un_start(moments: FloatArray, counts: FloatArray) -> FloatArray:
     variances = _positive_variances(moments, counts)
     off_diagonal = np.where(counts > 0, moments, 0.0)
     np.fill_diagonal(off_diagonal, 0.0)
-    for share in (1.0, 0.9, 0.7, 0.4, 0.0):
-        Sigma = np.diag(variances) + share * off_diagonal
-        scale = 1.0 / np.sqrt(variances)
-        if np.linalg.eigvalsh(Sigma * scale[:, None] * scale)[0] > 0.02:
-            break
-    return Sigma[triangle(len(variances))]
+    scale = 1.0 / np.sqrt(variances)
+    lowest = np.linalg.eigvalsh(off_diagonal * scale[:, None] * scale)[0]
+    # Correlations times share have eigenvalues from 1 + share * lowest up.
+    share = min(1.0, 0.98 / max(-lowest, 0.98))
+    Sigma = np.diag(variances) + share * off_diagonal
+    return np.asarray(Sigma[triangle(len(variances))])
 
 
 def _cs_derivatives(m: int) -> FloatArray:

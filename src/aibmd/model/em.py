@@ -11,7 +11,7 @@ from aibmd.model.cross_products import CrossProducts
 from aibmd.model.likelihood import differentiate, evaluate
 from aibmd.vocabulary import Method
 
-EM_STEPS = 100
+EM_STEPS = 300
 
 
 def approach_by_em(

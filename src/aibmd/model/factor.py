@@ -52,6 +52,10 @@ def vet_factor(code: str, columns: Collection[str]) -> FactorUse:
 
 def vet_name(name: str, columns: Collection[str]) -> None:
     """Raise `FormulaError` unless the name is a column."""
+    if name.replace(".", "", 1).isdigit():
+        raise FormulaError(
+            f"The formula names the column {name!r}, which formulas read as a number. Rename it."
+        )
     if name not in columns:
         raise FormulaError(f"The formula names {name!r}, {_missing_column(name, columns)}")
 

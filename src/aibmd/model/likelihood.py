@@ -10,7 +10,7 @@ import numpy as np
 
 from aibmd.linalg.symmetric import (
     FloatArray,
-    inverse_spd,
+    inverse_and_logdet,
     invert_padded,
     packed_weights,
     unpack_symmetric,
@@ -74,15 +74,14 @@ def evaluate(cross: CrossProducts, Sigma: FloatArray, method: Method) -> Evaluat
     q = cross.n_coefficients + 1
     sums = unpack_symmetric(w @ cross.gram, q)  # [X y]' V^-1 [X y]
     try:
-        Phi = inverse_spd(sums[:-1, :-1])
+        Phi, log_det_A = inverse_and_logdet(sums[:-1, :-1])
     except np.linalg.LinAlgError:
         return None
     beta = Phi @ sums[:-1, -1]
     quadratic = sums[-1, -1] - sums[:-1, -1] @ beta
     n_constant, log_det_X = cross.n_rows, 0.0
     if method == "reml":
-        n_constant -= cross.n_coefficients
-        log_det_X = -np.linalg.slogdet(Phi)[1] if Phi.size else 0.0
+        n_constant, log_det_X = cross.n_rows - cross.n_coefficients, log_det_A
     log_det_V = float(cross.n_subjects @ inverse.logdet)
     loglik = -0.5 * (n_constant * LOG_2PI + log_det_V + log_det_X + quadratic)  # (M1)
     return Evaluation(float(loglik), inverse.inverse, Phi, beta)

@@ -23,8 +23,6 @@ DECREMENT_GOAL = 1e-18
 _SETTLED = 1e-8
 # Newton steps take over below this gain; above it scoring is safer.
 _NEWTON_ZONE = 0.5
-# Root mean square relative change of Sigma that one step may make.
-_LARGEST_CHANGE = 0.5
 # Rounding of the log-likelihood, relative to its size.
 _ROUNDING = 1e-13
 
@@ -62,12 +60,11 @@ def maximise(
     for n_steps in range(MAX_STEPS + 1):
         derivatives = differentiate(cross, at, E, method)
         direction, decrement = _direction(derivatives)
-        first_step = _cautious_step(direction, derivatives, cross)
         has_settled = decrement < _SETTLED and decrement > 0.1 * previous
         if decrement <= DECREMENT_GOAL or has_settled or n_steps == MAX_STEPS:
             break
         previous = decrement
-        moved = _climb(cross, E, theta, at, first_step * direction, method)
+        moved = _climb(cross, E, theta, at, direction, method)
         if moved is None:
             break
         theta, at = moved
@@ -87,15 +84,6 @@ def _direction(derivatives: Derivatives) -> tuple[FloatArray, float]:
     if scoring is None:
         return derivatives.score, np.inf
     return scoring, float(derivatives.score @ scoring)
-
-
-def _cautious_step(direction: FloatArray, derivatives: Derivatives, cross: CrossProducts) -> float:
-    """Share of the step that changes Sigma by at most about half of itself.
-
-    A longer step can jump over a maximum onto a ridge that rises to the boundary.
-    """
-    change = float(direction @ derivatives.known_mean @ direction) / cross.n_subjects.sum()
-    return min(1.0, _LARGEST_CHANGE / np.sqrt(change)) if change > 0 else 1.0
 
 
 def _solve(information: FloatArray, score: FloatArray) -> FloatArray | None:
