@@ -1,4 +1,6 @@
-"""AI withdrawal at year 5: the whole analysis; every decision is in the README beside this file.
+"""How does BMD change from year 5 to 10 where an AI is withdrawn at year 5, and where it is not?
+
+Every decision is in the README beside this file.
 
 Run `aibmd reproduce brex_withdrawal`, or `python analyses/brex_withdrawal/run.py [FOLDER]`.
 """
