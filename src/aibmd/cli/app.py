@@ -4,12 +4,13 @@ import io
 import sys
 from typing import NoReturn
 
-from aibmd.errors import AibmdError, MissingExtraError
+import typer
 
-try:
-    import typer
-except ImportError as error:  # pragma: no cover - exercised from an empty environment
-    raise MissingExtraError.for_extra("typer", "cli") from error
+from aibmd.cli.check import check
+from aibmd.cli.fit import fit
+from aibmd.cli.reproduce import reproduce
+from aibmd.cli.simulate import simulate
+from aibmd.errors import AibmdError
 
 app = typer.Typer(
     name="aibmd",
@@ -19,17 +20,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-
-@app.callback()
-def _group() -> None:
-    """Keep verbs named on the command line even while there is one alone."""
+for verb in (check, fit, reproduce, simulate):
+    app.command()(verb)
 
 
 def run() -> NoReturn:
     """Run a verb; exit code 2 with one message for input that cannot be used."""
-    from aibmd.cli import check, fit, reproduce, simulate  # noqa: F401 - importing a verb registers it
-
     for stream in (sys.stdout, sys.stderr):
         # A terminal of another encoding shows ? for a dash, instead of a traceback.
         if isinstance(stream, io.TextIOWrapper):

@@ -6,12 +6,10 @@ from typing import Annotated
 
 import typer
 
-from aibmd.cli.app import app
 from aibmd.cohort import read_cohort
 from aibmd.errors import AibmdError, CohortError
 
 
-@app.command()
 def check(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV file of scans in UTF-8.")],
     columns: Annotated[

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aibmd.cli.app import app
 from aibmd.errors import AibmdError
 from aibmd.vocabulary import BASELINE_BMD, BMD, CHANGE_COLUMNS
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from aibmd.inference import LinearEstimates
 
 
-@app.command()
 def fit(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Long table, CSV in UTF-8.")],
     formula: Annotated[str, typer.Option(help="Such as 'bmd ~ arm * visit'. Runs no code.")],
@@ -46,7 +44,9 @@ def fit(
         str | None,
         typer.Option(metavar="FAMILY", help="pairwise (A - B), revpairwise (B - A), ..."),
     ] = None,
-    adjust: Annotated[str, typer.Option(help="none, holm or bh, within each --by group.")] = "none",
+    adjust: Annotated[
+        str, typer.Option(help="none, holm, bonferroni or bh, within each --by group.")
+    ] = "none",
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Also write fit.txt and CSV tables here.")
     ] = None,

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from aibmd.cli.app import app
 from aibmd.cli.progress import show_progress
 from aibmd.errors import AibmdError
 from aibmd.resources import analysis_path, data_path, list_analyses
@@ -30,7 +29,6 @@ _SUMMARY: Final = "summary.txt"
 Progress = Callable[[str], None]
 
 
-@app.command()
 def reproduce(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="NAME", help="Analyses; none lists them.")

@@ -6,14 +6,12 @@ from typing import Annotated
 
 import typer
 
-from aibmd.cli.app import app
 from aibmd.cohort import truth_path, write_cohort, write_truth
 from aibmd.errors import AibmdError
 from aibmd.formatting import format_count
 from aibmd.simulation import StudyDesign, simulate_cohort
 
 
-@app.command()
 def simulate(
     design: Annotated[Path, typer.Argument(metavar="DESIGN.toml", help="Design of the study.")],
     out: Annotated[
