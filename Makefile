@@ -3,7 +3,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 INSTALL_PACKAGE = $(PIP) install --no-build-isolation --no-deps --editable .
 # One BLAS thread: same bytes everywhere, and the tests already run in parallel.
 export OPENBLAS_NUM_THREADS := 1
@@ -58,7 +58,7 @@ bench: $(VENV)/.dev-ready
 	@$(BIN)/python benchmarks/run.py
 
 wheel: $(VENV)/.dev-ready
-	@$(BIN)/python -m pip --disable-pip-version-check --quiet wheel --no-build-isolation --no-deps --wheel-dir dist .
+	@$(BIN)/python -m pip --disable-pip-version-check --quiet --quiet wheel --no-build-isolation --no-deps --wheel-dir dist .
 
 # uv is in dev.txt; it writes names, versions and hashes, never an index address.
 lock: $(VENV)/.dev-ready

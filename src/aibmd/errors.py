@@ -4,6 +4,8 @@ All errors are `AibmdError`, which is a `ValueError`, so a caller may catch one
 class. A message says what was found and where, what was expected, and what to do.
 """
 
+from typing import Any
+
 
 class AibmdError(ValueError):
     """Base of every error aibmd raises on purpose."""
@@ -19,7 +21,7 @@ class CohortError(AibmdError):
         (`aibmd.cohort.Problem`); empty when the file could not be read at all.
     """
 
-    def __init__(self, message: str, problems: tuple = ()) -> None:
+    def __init__(self, message: str, problems: tuple[Any, ...] = ()) -> None:
         super().__init__(message)
         self.problems = problems
 

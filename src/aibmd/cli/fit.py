@@ -45,7 +45,7 @@ def fit(
         typer.Option(metavar="FAMILY", help="pairwise (A - B), revpairwise (B - A), ..."),
     ] = None,
     adjust: Annotated[
-        str, typer.Option(help="none, holm, bonferroni or bh, within each --by group.")
+        str, typer.Option(help="none, holm, bonferroni, bh; per --by group.")
     ] = "none",
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Also write fit.txt and CSV tables here.")
@@ -56,12 +56,13 @@ def fit(
     With --change, the formula may use bmd_change, bmd_pct_change or bmd_log_change (whatever
     --bmd is called in the file) and baseline_bmd; rows of the baseline visit are left out.
     """
+    from aibmd.cohort.long_table import read_long_table
     from aibmd.report.fit_report import report_fit, write_fit_report
 
     _check_options(change, baseline, means, by, contrast, adjust, out)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        table, preface = _read_table(file), ""
+        table, preface = read_long_table(file), ""
         if change is not None and baseline is not None:
             table, preface = _derive(table, change, baseline, bmd, subject, visit)
         fitted = _fit(formula, table, subject, visit, covariance, method, df_method)
@@ -90,39 +91,6 @@ def _check_options(
         raise AibmdError("--adjust needs --contrast: only p-values of contrasts are adjusted.")
     if out is not None and out.exists() and not out.is_dir():
         raise AibmdError(f"--out {out} is a file. Name a folder for the tables.")
-
-
-def _read_table(file: Path) -> "pd.DataFrame":
-    """Cells of a CSV file; numbers where a column holds nothing else, blanks missing."""
-    from aibmd.cohort.csv_file import read_cells
-
-    cells, layout = read_cells(file)
-    if layout.ragged:
-        row, width = layout.ragged[0]
-        raise AibmdError(
-            f"{file}: {len(layout.ragged)} rows do not have {len(layout.columns)} cells as the "
-            f"header has; the first is row {row} with {width}. Correct these rows."
-        )
-    repeated = [name for name in cells.columns if layout.columns.count(name) > 1]
-    if repeated:
-        raise AibmdError(f"{file}: column {', '.join(repeated)} is there twice. Rename one.")
-    return cells.apply(_convert)
-
-
-def _convert(cells: "pd.Series") -> "pd.Series":
-    import numpy as np
-    import pandas as pd
-
-    from aibmd.cohort.schema import MISSING_CODES
-
-    missing = cells.str.upper().isin([code.upper() for code in MISSING_CODES])
-    present = cells[~missing]
-    numbers = pd.to_numeric(present, errors="coerce")
-    # 007 is the name of a subject, not the number seven.
-    coded = present.str.match(r"[+-]?0\d").any()
-    if coded or present.empty or not np.isfinite(numbers.astype("float64")).all():
-        return cells.mask(missing)
-    return numbers.reindex(cells.index)
 
 
 def _derive(

@@ -76,7 +76,7 @@ def compute_f_scaling(
 
 def _average_about(A1: float, A2: float, q: int, aside: float) -> FloatArray:
     sides = [_match_moments(A1 * t, A2 * t, q) for t in (1.0 - aside, 1.0 + aside)]
-    return np.mean([(side.scaling, side.df_denom) for side in sides], axis=0)
+    return np.asarray(np.mean([(side.scaling, side.df_denom) for side in sides], axis=0))
 
 
 def _match_moments(A1: float, A2: float, q: int) -> KenwardRogerF:
