@@ -77,6 +77,11 @@ def test_with_fewer_rows_than_columns_the_first_columns_are_kept():
     np.testing.assert_allclose(X @ basis.null_basis, 0, atol=1e-12)
 
 
+def test_a_dependent_column_takes_no_place_from_those_after_it():
+    X = independent(n=3, p=3)
+    assert orthonormalise(X[:, [0, 0, 1, 2]]).kept.tolist() == [0, 2, 3]
+
+
 def test_nearly_dependent_columns_are_kept_and_orthonormal():
     X = independent()
     X[:, 2] = X[:, 0] + 1e-5 * X[:, 2]  # the Gram matrix has lost these digits, QR has not

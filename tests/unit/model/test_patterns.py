@@ -66,10 +66,11 @@ def test_more_visits_than_a_word_has_bits(n_visits):
     check(subject[order], visit[order], n_visits)
 
 
-def test_patterns_that_differ_in_the_last_of_many_visits_are_two():
-    visit = np.concatenate([np.arange(70), np.arange(69)])
-    subject = np.repeat([0, 1], [70, 69])
-    assert len(check(subject, visit, 70).observed) == 2
+@pytest.mark.parametrize("n_visits", [2, 62, 63, 124, 125, 187])
+def test_patterns_that_differ_in_the_last_visit_alone_are_two(n_visits):
+    visit = np.concatenate([np.arange(n_visits), np.arange(n_visits - 1)])
+    subject = np.repeat([0, 1], [n_visits, n_visits - 1])
+    assert len(check(subject, visit, n_visits).observed) == 2
 
 
 def test_pair_counts_are_subjects_seen_at_both_visits():

@@ -92,6 +92,18 @@ def test_cross_products_of_the_pieces_are_those_of_the_long_design(formula, tria
     assert short.basis.log_det == pytest.approx(long.basis.log_det, rel=1e-11)
 
 
+def test_a_large_mean_costs_no_more_digits_than_the_data_lost(trial):
+    rows, _, pieces = code("arm * visit + base", trial)
+    patterns = find_patterns(rows.subject, rows.visit, len(rows.visits))
+    near, far = (
+        collect_from_subjects(pieces, rows.y + mean, rows.subject, rows.visit, patterns)
+        for mean in (0.0, 1e8)
+    )
+    # y + 1e8 is rounded to 1.5e-8.
+    np.testing.assert_allclose(far.gram, near.gram, atol=1e-6)
+    assert far.scale == pytest.approx(near.scale, rel=1e-7)
+
+
 @pytest.mark.parametrize(
     "formula",
     ["x * visit", "arm * visit + I(x + base)", "center(base) + visit", "poly(base, 2) * visit"],
