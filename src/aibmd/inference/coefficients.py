@@ -1,5 +1,6 @@
 """What can be said of any linear function of the coefficients: one object, any df method."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -180,15 +181,16 @@ def compute_f_p_value(statistic: float, df_num: float, df_denom: float) -> float
 
 
 def _theta_vcov(fit: EngineFit, information: Information) -> FloatArray:
-    matrix = getattr(fit.derivatives, information)
-    try:
-        return inverse_spd(matrix)
-    except np.linalg.LinAlgError:
-        reason = "; ".join(fit.certificate.messages) or "the information is not positive definite"
-        raise ConvergenceError(
-            f"no degrees of freedom exist for this fit: {reason}. Use a simpler covariance "
-            "(for example covariance='cs'), or df_method='residual' to see the estimates"
-        ) from None
+    """Inverse information, where there is a maximum inside to take it at."""
+    certificate = fit.certificate
+    if not certificate.singular and certificate.is_definite:
+        with suppress(np.linalg.LinAlgError):
+            return inverse_spd(getattr(fit.derivatives, information))
+    reason = "; ".join(certificate.messages) or "the information is not positive definite"
+    raise ConvergenceError(
+        f"no degrees of freedom exist for this fit: {reason}. Use a simpler covariance "
+        "(for example covariance='cs'), or df_method='residual' to see the estimates"
+    )
 
 
 def _row_basis(L: FloatArray, Phi: FloatArray) -> FloatArray:

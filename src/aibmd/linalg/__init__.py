@@ -9,6 +9,7 @@ from aibmd.linalg.symmetric import (
     invert_padded,
     pack_symmetric,
     packed_weights,
+    solve_spd,
     unpack_symmetric,
 )
 
@@ -22,5 +23,6 @@ __all__ = [
     "orthonormalise",
     "pack_symmetric",
     "packed_weights",
+    "solve_spd",
     "unpack_symmetric",
 ]

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.lapack import dpotrf, dpotri
+from scipy.linalg.lapack import dposv, dpotrf, dpotri
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
@@ -73,6 +73,18 @@ def invert_padded(matrix: FloatArray, observed: BoolArray) -> PaddedInverse | No
     logdet = 2.0 * np.log(chol[:, visit, visit]).sum(axis=1)
     inverse[:, visit, visit] -= ~observed
     return PaddedInverse(0.5 * (inverse + inverse.transpose(0, 2, 1)), logdet)
+
+
+def solve_spd(matrix: FloatArray, right: FloatArray) -> FloatArray | None:
+    """Solve a positive definite system, scaled to unit diagonal first; None if it is not one."""
+    diagonal = matrix.diagonal()
+    if not (diagonal > 0).all():
+        return None
+    scale = 1.0 / np.sqrt(diagonal)
+    _, solution, failed = dposv(matrix * (scale[:, None] * scale), right * scale, lower=1)
+    if failed or not np.isfinite(solution).all():
+        return None
+    return np.asarray(solution * scale, dtype=np.float64)
 
 
 def inverse_spd(matrix: FloatArray) -> FloatArray:

@@ -47,6 +47,11 @@ class Certificate:
     smallest_correlation: float
     messages: tuple[str, ...]
 
+    @property
+    def is_definite(self) -> bool:
+        """Whether the data determine every covariance parameter."""
+        return self.smallest_information > INFORMATION_TOLERANCE
+
 
 def certify(
     decrement: float,

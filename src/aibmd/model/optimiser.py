@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aibmd.linalg.symmetric import FloatArray, inverse_spd
+from aibmd.linalg.symmetric import FloatArray, solve_spd
 from aibmd.model.cross_products import CrossProducts
 from aibmd.model.likelihood import Derivatives, Evaluation, differentiate, evaluate
 from aibmd.vocabulary import Method
@@ -77,20 +77,13 @@ def _sigma(theta: FloatArray, E: FloatArray) -> FloatArray:
 
 def _direction(derivatives: Derivatives) -> tuple[FloatArray, float]:
     """Newton near the top, scoring elsewhere; the gain each promises."""
-    newton = _solve(derivatives.observed, derivatives.score)
+    newton = solve_spd(derivatives.observed, derivatives.score)
     if newton is not None and derivatives.score @ newton < _NEWTON_ZONE:
         return newton, float(derivatives.score @ newton)
-    scoring = _solve(derivatives.expected, derivatives.score)
+    scoring = solve_spd(derivatives.expected, derivatives.score)
     if scoring is None:
         return derivatives.score, np.inf
     return scoring, float(derivatives.score @ scoring)
-
-
-def _solve(information: FloatArray, score: FloatArray) -> FloatArray | None:
-    try:
-        return inverse_spd(information) @ score
-    except np.linalg.LinAlgError:
-        return None
 
 
 def _climb(
