@@ -4,9 +4,11 @@ from aibmd.linalg.basis import OrthonormalBasis, orthonormalise
 from aibmd.linalg.frozen import freeze_arrays
 from aibmd.linalg.symmetric import (
     PaddedInverse,
+    Padding,
     inverse_and_logdet,
     inverse_spd,
     invert_padded,
+    make_padding,
     pack_symmetric,
     packed_weights,
     solve_spd,
@@ -16,10 +18,12 @@ from aibmd.linalg.symmetric import (
 __all__ = [
     "OrthonormalBasis",
     "PaddedInverse",
+    "Padding",
     "freeze_arrays",
     "inverse_and_logdet",
     "inverse_spd",
     "invert_padded",
+    "make_padding",
     "orthonormalise",
     "pack_symmetric",
     "packed_weights",

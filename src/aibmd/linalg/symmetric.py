@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.lapack import dposv, dpotrf, dpotri
 
+from aibmd.linalg.frozen import freeze_arrays
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 BoolArray = NDArray[np.bool_]
@@ -39,6 +41,32 @@ def packed_weights(matrix: FloatArray) -> FloatArray:
 
 
 @dataclass(frozen=True, slots=True)
+class Padding:
+    """Where sub-matrices of one (m, m) matrix lie, for K sets of observed visits.
+
+    Attributes
+    ----------
+    both : (K, m, m) array
+        One where both visits are observed, else zero.
+    missing : (K, m, m) array
+        One on the diagonal of visits that are not observed.
+    """
+
+    both: FloatArray
+    missing: FloatArray
+
+    def __post_init__(self) -> None:
+        freeze_arrays(self)
+
+
+def make_padding(observed: BoolArray) -> Padding:
+    """Masks of the (K, m) observed visits."""
+    seen = observed.astype(float)
+    missing = np.eye(observed.shape[1]) * (1.0 - seen)[:, :, None]
+    return Padding(seen[:, :, None] * seen[:, None, :], missing)
+
+
+@dataclass(frozen=True, slots=True)
 class PaddedInverse:
     """Inverses of the observed sub-matrices, zero where a visit is not observed.
 
@@ -53,26 +81,21 @@ class PaddedInverse:
     logdet: FloatArray
 
 
-def invert_padded(matrix: FloatArray, observed: BoolArray) -> PaddedInverse | None:
+def invert_padded(matrix: FloatArray, padding: Padding) -> PaddedInverse | None:
     """Invert every observed sub-matrix of one (m, m) matrix; None if one is not positive definite.
 
     A missing visit gets a one on the diagonal and zeros elsewhere, so that a single
     batched call serves all patterns; its row of the inverse is then set to zero.
     """
-    both = observed[:, :, None] & observed[:, None, :]
-    padded = np.where(both, matrix, 0.0)
-    visit = np.arange(matrix.shape[0])
-    padded[:, visit, visit] += ~observed
+    padded = matrix * padding.both + padding.missing
     try:
         chol = np.linalg.cholesky(padded)
-        inverse = np.linalg.inv(padded)
+        inverse = np.linalg.inv(padded) - padding.missing
     except np.linalg.LinAlgError:
         return None
     if not np.isfinite(inverse).all():
         return None
-    logdet = 2.0 * np.log(chol[:, visit, visit]).sum(axis=1)
-    inverse[:, visit, visit] -= ~observed
-    return PaddedInverse(0.5 * (inverse + inverse.transpose(0, 2, 1)), logdet)
+    return PaddedInverse(inverse, 2.0 * np.log(chol.diagonal(0, 1, 2)).sum(axis=1))
 
 
 def solve_spd(matrix: FloatArray, right: FloatArray) -> FloatArray | None:

@@ -3,13 +3,21 @@
 Collected once; after that one evaluation costs the same for 300 subjects and for a million.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from aibmd.linalg.basis import OrthonormalBasis, orthonormalise
 from aibmd.linalg.frozen import freeze_arrays
-from aibmd.linalg.symmetric import BoolArray, FloatArray, IntArray, pack_symmetric, triangle
+from aibmd.linalg.symmetric import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    Padding,
+    make_padding,
+    pack_symmetric,
+    triangle,
+)
 from aibmd.model.patterns import VisitPatterns
 
 # Residuals below this share of the response are rounding, not variation.
@@ -34,6 +42,9 @@ class CrossProducts:
         Least-squares coefficients b0, on the user's scale.
     scale : float
         s, the least-squares residual SD, on the user's scale.
+    n_rows : int
+    padding : Padding
+        Of `observed`, for inverting all patterns at once.
     """
 
     observed: BoolArray
@@ -46,8 +57,10 @@ class CrossProducts:
     beta0: FloatArray
     scale: float
     n_rows: int
+    padding: Padding = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "padding", make_padding(self.observed))
         freeze_arrays(self)
 
     @property
@@ -57,7 +70,7 @@ class CrossProducts:
 
     @property
     def n_visits(self) -> int:
-        """M."""
+        """Number of visits, m."""
         return int(self.observed.shape[1])
 
     @property

@@ -67,7 +67,7 @@ class Derivatives:
 
 def evaluate(cross: CrossProducts, Sigma: FloatArray, method: Method) -> Evaluation | None:
     """Log-likelihood at Sigma, or None where a V_i is not positive definite."""
-    inverse = invert_padded(Sigma, cross.observed)
+    inverse = invert_padded(Sigma, cross.padding)
     if inverse is None:
         return None
     w = inverse.inverse[cross.pattern, cross.first, cross.second]
@@ -100,23 +100,19 @@ def differentiate(
     P = augmented[:, :p, :p]
     g = augmented[:, :p] @ contrast  # X' V^-1 E_h V^-1 r
 
-    weights_r = packed_weights(np.outer(contrast, contrast))
-    trace = _pattern_trace(cross, at.W, flat_E)
-    moment_r = cross.gram @ weights_r
-    score = 0.5 * (packed @ weights_r) - 0.5 * _log_det_gradient(cross, at.W, flat_E)  # (M2)
-    expected = 0.5 * trace  # (M4)
+    # Column 0 weighs products into r r', column 1 into X Phi X'.
+    weights = np.column_stack([packed_weights(np.outer(contrast, contrast)), _pad(at.Phi)])
+    quadratic, log_det_gain = (packed @ weights).T
+    trace_r, trace_x = _sandwich_traces(cross, at.W, cross.gram @ weights, flat_E)
+    known_mean = 0.5 * _pattern_trace(cross, at.W, flat_E)  # (M4)
+    score = 0.5 * (quadratic - _log_det_gradient(cross, at.W, flat_E))  # (M2)
+    expected = known_mean
     if method == "reml":
-        padded_Phi = np.zeros((p + 1, p + 1))
-        padded_Phi[:p, :p] = at.Phi
-        weights_x = packed_weights(padded_Phi)
-        score = score + 0.5 * (packed @ weights_x)  # (M3)
         PhiP = at.Phi @ P
         PPhi = PhiP.transpose(0, 2, 1).reshape(n_theta, -1)
-        trace_x = _sandwich_trace(cross, at.W, cross.gram @ weights_x, flat_E)
-        expected = expected - trace_x + 0.5 * (PhiP.reshape(n_theta, -1) @ PPhi.T)  # (M5)
-    curvature = _sandwich_trace(cross, at.W, moment_r, flat_E) - g @ at.Phi @ g.T
-    observed = curvature - expected  # (M6)
-    known_mean = 0.5 * _symmetric(trace)
+        score = score + 0.5 * log_det_gain  # (M3)
+        expected = known_mean - trace_x + 0.5 * (PhiP.reshape(n_theta, -1) @ PPhi.T)  # (M5)
+    observed = trace_r - g @ at.Phi @ g.T - expected  # (M6)
     return Derivatives(score, _symmetric(expected), _symmetric(observed), known_mean, P)
 
 
@@ -175,16 +171,25 @@ def _pattern_trace(cross: CrossProducts, W: FloatArray, flat_E: FloatArray) -> F
     return _contract((flat_W * cross.n_subjects[:, None]).T @ flat_W, flat_E, cross.n_visits)
 
 
-def _sandwich_trace(
+def _sandwich_traces(
     cross: CrossProducts, W: FloatArray, moments: FloatArray, flat_E: FloatArray
-) -> FloatArray:
-    """sum_k tr(W E_h W E_k W M_k) with M_k the symmetric matrix of `moments` in pattern k."""
-    half = np.where(cross.first == cross.second, 1.0, 0.5) * moments
-    M = np.zeros_like(W)
-    M[cross.pattern, cross.first, cross.second] = half
-    M[cross.pattern, cross.second, cross.first] = half
-    WMW = (W @ M @ W).reshape(len(W), -1)
-    return _contract(W.reshape(len(W), -1).T @ WMW, flat_E, cross.n_visits)
+) -> tuple[FloatArray, FloatArray]:
+    """sum_k tr(W E_h W E_k W M_k), with M_k the matrix of a column of `moments` in pattern k."""
+    half = np.where(cross.first == cross.second, 1.0, 0.5) * moments.T
+    M = np.zeros((2, *W.shape))
+    M[:, cross.pattern, cross.first, cross.second] = half
+    M[:, cross.pattern, cross.second, cross.first] = half
+    WMW = (W @ M @ W).reshape(2, len(W), -1)
+    by_pattern = W.reshape(len(W), -1).T
+    first, second = (_contract(by_pattern @ one, flat_E, cross.n_visits) for one in WMW)
+    return first, second
+
+
+def _pad(Phi: FloatArray) -> FloatArray:
+    """Packed weights of Phi on X, nothing on r."""
+    padded = np.zeros((len(Phi) + 1, len(Phi) + 1))
+    padded[:-1, :-1] = Phi
+    return packed_weights(padded)
 
 
 def _contract(F: FloatArray, flat_E: FloatArray, m: int) -> FloatArray:
@@ -194,4 +199,5 @@ def _contract(F: FloatArray, flat_E: FloatArray, m: int) -> FloatArray:
 
 
 def _symmetric(matrix: FloatArray) -> FloatArray:
+    """Free of rounding that an ill-conditioned inverse would magnify."""
     return 0.5 * (matrix + matrix.T)

@@ -6,6 +6,7 @@ import pytest
 from aibmd.linalg import (
     inverse_spd,
     invert_padded,
+    make_padding,
     pack_symmetric,
     packed_weights,
     unpack_symmetric,
@@ -38,7 +39,7 @@ def test_padded_inverse_is_the_inverse_of_each_block_and_zero_elsewhere():
     observed = np.array(
         [[1, 1, 1, 1, 1], [1, 0, 1, 0, 1], [0, 0, 0, 1, 0], [0, 1, 1, 0, 0]], dtype=bool
     )
-    found = invert_padded(matrix, observed)
+    found = invert_padded(matrix, make_padding(observed))
     for k, seen in enumerate(observed):
         block = np.ix_(seen, seen)
         want = np.zeros((5, 5))
@@ -50,8 +51,8 @@ def test_padded_inverse_is_the_inverse_of_each_block_and_zero_elsewhere():
 def test_a_block_that_nobody_has_need_not_be_positive_definite():
     matrix = np.array([[1.0, 0.0, 5.0], [0.0, 1.0, 0.0], [5.0, 0.0, 1.0]])
     apart = np.array([[True, True, False], [False, True, True]])
-    assert invert_padded(matrix, apart) is not None
-    assert invert_padded(matrix, np.array([[True, False, True]])) is None
+    assert invert_padded(matrix, make_padding(apart)) is not None
+    assert invert_padded(matrix, make_padding(np.array([[True, False, True]]))) is None
 
 
 def test_inverse_spd_is_the_inverse_whatever_the_scales():
