@@ -57,6 +57,17 @@ def format_interval(low: float, high: float, digits: int = 3) -> str:
     return f"{format_number(low, digits)} to {format_number(high, digits)}"
 
 
+def format_plural(count: int, noun: str) -> str:
+    """A count with its noun, regular plural.
+
+    Examples
+    --------
+    >>> format_plural(1, "column"), format_plural(1200, "row")
+    ('1 column', '1,200 rows')
+    """
+    return f"{format_count(count)} {noun}" + ("" if count == 1 else "s")
+
+
 def format_count(value: int) -> str:
     """Whole numbers, thousands apart.
 

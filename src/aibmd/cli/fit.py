@@ -60,6 +60,11 @@ def fit(
     from aibmd.report.fit_report import report_fit, write_fit_report
 
     _check_options(change, baseline, means, by, contrast, adjust, out)
+    if change is not None and CHANGE_COLUMNS[change] not in formula:
+        raise AibmdError(
+            f"--change {change} adds {CHANGE_COLUMNS[change]}, which the formula does not use; "
+            f"write '{CHANGE_COLUMNS[change]} ~ ...', or leave --change out"
+        )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         table, preface = read_long_table(file), ""
@@ -89,8 +94,10 @@ def _check_options(
         raise AibmdError("--by and --contrast need --means: name the factors to average for.")
     if contrast is None and adjust != "none":
         raise AibmdError("--adjust needs --contrast: only p-values of contrasts are adjusted.")
-    if out is not None and out.exists() and not out.is_dir():
-        raise AibmdError(f"--out {out} is a file. Name a folder for the tables.")
+    if out is not None:
+        existing = next(path for path in (out, *out.absolute().parents) if path.exists())
+        if not existing.is_dir():
+            raise AibmdError(f"--out {out}: {existing} is a file. Name a folder for the tables.")
 
 
 def _derive(

@@ -12,6 +12,7 @@ from aibmd.fitting.mixed_fit import MixedFit
 from aibmd.inference import build_inference
 from aibmd.inference.coefficients import choose_df_method
 from aibmd.linalg.symmetric import FloatArray
+from aibmd.model.coding import Coding
 from aibmd.model.covariance import get_structure
 from aibmd.model.design import build_design
 from aibmd.model.engine import EngineFit, fit_engine
@@ -105,7 +106,7 @@ def fit_mmrm(
     engine = fit_engine(design.cross, structure, design.rows.visits, method)
     # 4. Inference for any linear function of the coefficients.
     inference = build_inference(engine, df_method, information)
-    _warn(engine, design.coding.dropped_columns, design.rows.visits)
+    _warn(engine, design.coding, design.rows.visits)
     return MixedFit(spec, design, engine, inference)
 
 
@@ -160,8 +161,8 @@ def _refuse_several_sites(cohort: Cohort) -> None:
         )
 
 
-def _warn(engine: EngineFit, dropped: tuple[str, ...], visits: tuple[str, ...]) -> None:
-    certificate = engine.certificate
+def _warn(engine: EngineFit, coding: Coding, visits: tuple[str, ...]) -> None:
+    certificate, dropped = engine.certificate, coding.dropped_columns
     if certificate.singular:
         warnings.warn(
             "the covariance is singular: " + "; ".join(certificate.messages),
@@ -176,7 +177,14 @@ def _warn(engine: EngineFit, dropped: tuple[str, ...], visits: tuple[str, ...]) 
         )
     if dropped:
         warnings.warn(
-            f"{len(dropped)} columns repeat earlier ones and were dropped: {', '.join(dropped)}",
+            f"columns that repeat earlier ones were dropped: {', '.join(dropped)}",
+            DataWarning,
+            stacklevel=3,
+        )
+    for name in (name for name, levels in coding.levels.items() if len(levels) == 1):
+        warnings.warn(
+            f"factor {name!r} has one level in the rows used ({coding.levels[name][0]}); its terms "
+            "add nothing to the model",
             DataWarning,
             stacklevel=3,
         )

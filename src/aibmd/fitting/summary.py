@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from aibmd.formatting import format_df, format_number, format_p_value
+from aibmd.formatting import format_df, format_number, format_p_value, format_plural
 from aibmd.inference import DF_TITLES
 from aibmd.model.covariance import get_structure
 
@@ -64,7 +64,8 @@ def _data(fit: "MixedFit") -> list[str]:
         f" from {fit.n_subjects} subjects",
         f"Visits          {', '.join(fit.visits)}",
     ]
-    lines += [f"  left out      {n} rows: {reason}" for reason, n in fit.dropped_rows.items()]
+    for reason, count in fit.dropped_rows.items():
+        lines.append(f"  left out      {format_plural(count, 'row')}: {reason}")
     if fit.dropped_columns:
         lines.append(f"  not estimable {', '.join(fit.dropped_columns)} (repeat earlier columns)")
     return lines
@@ -77,7 +78,7 @@ def _fit(fit: "MixedFit") -> list[str]:
         f"Convergence     {verdict} ({fit.engine.n_steps} steps,"
         f" gain left {certificate.gain_left:.1e})",
         f"Log-likelihood  {fit.llf:.4f}   AIC {fit.aic:.2f}   BIC {fit.bic:.2f}"
-        f"   ({fit.n_covariance_parameters} covariance parameters counted,"
+        f"   ({format_plural(fit.n_covariance_parameters, 'covariance parameter')} counted,"
         f" BIC over {fit.n_subjects} subjects)",
     ]
     return lines + [f"  problem       {message}" for message in certificate.messages]

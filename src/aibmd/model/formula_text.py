@@ -65,8 +65,8 @@ def find_tilde(tokens: Sequence[Token]) -> int:
     for token in operators:
         if "|" in token.token:
             raise FormulaError(
-                f"'|'{where(token)} is not part of a fixed-effects formula. Random effects are "
-                f"given to fit_lmm(..., random='1 + time')."
+                f"'|'{where(token)} is not part of a fixed-effects formula. Random effects "
+                f"are not fitted by this version; the visit covariance carries the correlation."
             )
         if token.token not in _OPERATORS:
             raise _refuse_operator(token)

@@ -195,9 +195,17 @@ def _code_visits(
 
 def _as_response(column: pd.Series) -> FloatArray:
     if not _is_number(column):
-        found = f"found {column.iloc[0]!r}, dtype {column.dtype}"
-        raise AibmdError(f"the response {column.name!r} is not numeric; {found}")
+        raise AibmdError(f"the response {column.name!r} is not numeric; {_first_text(column)}")
     return column.to_numpy(dtype=float, copy=True)
+
+
+def _first_text(column: pd.Series) -> str:
+    """Where a column that should hold numbers holds something else."""
+    numbers = pd.to_numeric(column.astype(object), errors="coerce")
+    other = np.flatnonzero(~np.isfinite(numbers.astype(float)))
+    if pd.api.types.is_bool_dtype(column.dtype) or not len(other):
+        return f"its dtype is {column.dtype}; convert it with pd.to_numeric"
+    return f"row {column.index[other[0]]} holds {column.iloc[other[0]]!r}"
 
 
 def _as_factor(column: pd.Series) -> Any:

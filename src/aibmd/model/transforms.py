@@ -92,9 +92,9 @@ def _checked(name: str, run: Callable[[Any], Any], lowest: float, strict: bool) 
         outside = numbers <= lowest if strict else numbers < lowest
         if np.any(outside):
             found = numbers[outside][0]
-            rule = "positive" if strict else "not negative"
+            rule = "positive" if strict else "zero or positive"
             raise FormulaError(
-                f"{name}() was given {int(np.sum(outside))} values that are not {rule} "
+                f"{name}() was given {_count_values(outside)} not {rule} "
                 f"(the first is {found:g}). Correct or leave out those rows, or use another "
                 f"transform."
             )
@@ -102,6 +102,11 @@ def _checked(name: str, run: Callable[[Any], Any], lowest: float, strict: bool) 
 
     transform.__name__ = name
     return transform
+
+
+def _count_values(outside: Any) -> str:
+    count = int(np.sum(outside))
+    return "1 value that is" if count == 1 else f"{count} values that are"
 
 
 def _as_numbers(values: Any, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:

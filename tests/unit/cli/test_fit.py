@@ -148,6 +148,13 @@ REFUSED = {
     "no such subject": (
         (CALCIUM, "--formula", "bmd ~ group", "--subject", "girl", "--visit", "visit"), "girl",
     ),
+    "a change that the formula does not use": (
+        (CALCIUM, "--formula", FORMULA, *BASE, "--change", "percent", "--baseline", "1"),
+        "does not use",
+    ),
+    "a folder below a file": (
+        (CALCIUM, "--formula", "bmd ~ group", *BASE, "--out", f"{CALCIUM}/below"), "is a file",
+    ),
     "code in the formula": (
         (CALCIUM, "--formula", "bmd ~ __import__('os').system('touch owned')", *BASE), "formula",
     ),
@@ -167,7 +174,7 @@ REFUSED = {
         (CALCIUM, "--formula", FORMULA, *BASE, "--change", "banana", "--baseline", "1"), "banana",
     ),
     "no such baseline": (
-        (CALCIUM, "--formula", FORMULA, *BASE, "--change", "percent", "--baseline", "9"), "'9'",
+        (CALCIUM, "--formula", FORMULA, *BASE, "--change", "absolute", "--baseline", "9"), "'9'",
     ),
     "contrast without means": (
         (CALCIUM, "--formula", "bmd ~ group", *BASE, "--contrast", "pairwise"), "--means",

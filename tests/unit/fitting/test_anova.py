@@ -106,7 +106,7 @@ def test_an_empty_cell_costs_the_interaction_one_df(trial):
 
 
 def test_two_terms_that_code_the_same_factor_are_named(trial):
-    with pytest.warns(UserWarning, match="repeat earlier ones"):
+    with pytest.warns(UserWarning, match="that repeat earlier ones"):
         found = fit("y ~ arm + C(arm) + visit", trial)
     with pytest.raises(AibmdError, match="arm"):
         aibmd.anova(found)

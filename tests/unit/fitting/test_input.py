@@ -138,7 +138,7 @@ def test_a_logarithm_of_what_is_not_positive_is_a_formula_error(formula, trial):
 
 
 def test_dependent_columns_warn_once_and_change_nothing(trial, reference):
-    with pytest.warns(DataWarning, match="1 columns repeat earlier ones and were dropped: twice"):
+    with pytest.warns(DataWarning, match="columns that repeat earlier ones were dropped: twice"):
         found = fit(FORMULA + " + twice", trial.assign(twice=2 * trial["x"]))
     assert found.dropped_columns == ("twice",)
     assert found.llf == pytest.approx(reference.llf, abs=1e-9)
@@ -194,3 +194,17 @@ def test_the_likelihood_without_bound_is_reported_not_fitted():
         found = fit("y ~ visit", few, df_method="residual")
     assert not found.converged
     assert "NOT A CERTIFIED MAXIMUM" in found.summary()
+
+
+def test_a_factor_with_one_level_is_named_not_silently_lost(trial):
+    with pytest.warns(DataWarning, match="'arm' has one level in the rows used"):
+        found = fit("y ~ arm * visit", trial[trial["arm"] == trial["arm"].iloc[0]])
+    assert not [name for name in found.params.index if "arm" in name]
+
+
+def test_text_in_the_response_is_found_where_it_stands(trial):
+    spoiled = trial.assign(y=trial["y"].astype(object))
+    spoiled.iloc[4, spoiled.columns.get_loc("y")] = "abc"
+    label = spoiled.index[4]
+    with pytest.raises(aibmd.AibmdError, match=f"row {label} holds 'abc'"):
+        fit("y ~ arm * visit", spoiled)

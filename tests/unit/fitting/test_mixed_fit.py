@@ -138,7 +138,7 @@ def test_the_summary_prints_what_was_used(trial, found):
         "un (unstructured) over visit within who",
         "Kenward-Roger (1997, first order), observed information",
         f"{found.n_obs} of {len(trial)} from {found.n_subjects} subjects",
-        "left out      1 rows: missing response y",
+        "left out      1 row: missing response y",
         "certified maximum",
         "6 covariance parameters counted",
     ):
