@@ -152,9 +152,6 @@ REFUSED = {
         (CALCIUM, "--formula", FORMULA, *BASE, "--change", "percent", "--baseline", "1"),
         "does not use",
     ),
-    "a folder below a file": (
-        (CALCIUM, "--formula", "bmd ~ group", *BASE, "--out", f"{CALCIUM}/below"), "is a file",
-    ),
     "code in the formula": (
         (CALCIUM, "--formula", "bmd ~ __import__('os').system('touch owned')", *BASE), "formula",
     ),
@@ -194,6 +191,15 @@ REFUSED = {
          "--adjust", "banana"), "banana",
     ),
 }  # fmt: skip
+
+
+def test_a_folder_below_a_file_is_refused_before_anything_is_printed(run, tmp_path):
+    (tmp_path / "taken").write_text("")
+    code, out, err = run(
+        CALCIUM, "--formula", "bmd ~ C(visit)", *BASE, "--out", tmp_path / "taken" / "below"
+    )
+    assert (code, out) == (2, "")
+    assert "is a file" in err
 
 
 @pytest.mark.parametrize("case", REFUSED)

@@ -98,7 +98,7 @@ def test_a_number_inside_c_is_a_factor(trial):
     np.testing.assert_allclose(numbers(found), numbers(plain), rtol=1e-9)
 
 
-@pytest.mark.filterwarnings("ignore:1 columns repeat:aibmd.errors.DataWarning")
+@pytest.mark.filterwarnings("ignore:columns that repeat:aibmd.errors.DataWarning")
 def test_an_empty_cell_costs_the_interaction_one_df(trial):
     holed = trial[(trial["center"] != "p") | (trial["visit"] != "v3")]
     found = aibmd.anova(fit("y ~ center * visit", holed)).set_index("term")

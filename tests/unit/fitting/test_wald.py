@@ -57,7 +57,7 @@ def test_what_is_no_hypothesis_is_refused(found, L):
 
 
 @pytest.mark.parametrize("unit", [1e-9, 1e-3, 1.0, 1e3, 1e9])
-@pytest.mark.filterwarnings("ignore:1 columns repeat:aibmd.errors.DataWarning")
+@pytest.mark.filterwarnings("ignore:columns that repeat:aibmd.errors.DataWarning")
 def test_what_a_dropped_column_says_is_not_estimable_in_any_unit(trial, unit):
     again = fit("y ~ visit + x + again", trial.assign(again=unit * trial["x"]))
     # The data determine beta_x + unit * beta_again, and nothing else of the two.
@@ -72,7 +72,7 @@ def test_what_a_dropped_column_says_is_not_estimable_in_any_unit(trial, unit):
 
 
 @pytest.mark.parametrize("unit", [1e-6, 1.0, 1e6])
-@pytest.mark.filterwarnings("ignore:1 columns repeat:aibmd.errors.DataWarning")
+@pytest.mark.filterwarnings("ignore:columns that repeat:aibmd.errors.DataWarning")
 def test_the_mean_of_rows_that_occur_is_estimable_despite_a_dropped_column(trial, unit):
     lean = fit("y ~ visit + x", trial)
     again = fit("y ~ visit + x + again", trial.assign(again=unit * trial["x"]))
