@@ -42,7 +42,8 @@ def anova(fit: MixedFit, type: str = "III") -> pd.DataFrame:
     ``docs/methods/anova.md``.
 
     Under Satterthwaite the denominator df of a test with several df depend slightly on
-    which level comes last, as in lmerTest and mmrm; Kenward-Roger does not.
+    which level comes last (and so differ from lmerTest, which takes another basis);
+    Kenward-Roger df do not.
 
     Examples
     --------
