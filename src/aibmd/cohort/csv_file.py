@@ -67,7 +67,8 @@ def read_cells(path: str | Path) -> tuple[pd.DataFrame, Layout]:
     separator = _find_separator(text)
     records = _split(text, separator, path)
     header, start = _header(records, path)
-    kept, rows, ragged = _sort_out(records[start:], start + 1, len(header))
+    padded = len(records[start - 1])
+    kept, rows, ragged = _sort_out(records[start:], start + 1, len(header), padded)
     columns: Iterable[tuple[str, ...]] = zip(*kept, strict=True) if kept else [()] * len(header)
     cells: dict[str, pd.Series] = {}
     for name, values in zip(header, columns, strict=True):
@@ -137,26 +138,28 @@ def _header(records: list[list[str]], path: str | Path) -> tuple[list[str], int]
     """Names of the columns and the number of records up to the header."""
     for number, record in enumerate(records, start=1):
         if any(record):
-            while not record[-1]:
-                record.pop()
-            return [name or f"unnamed_{i}" for i, name in enumerate(record, start=1)], number
+            width = max(i for i, name in enumerate(record, start=1) if name)
+            return [name or f"unnamed_{i}" for i, name in enumerate(record[:width], 1)], number
     raise CohortError(f"{path} holds no text. Expected a header line and one line per scan.")
 
 
 def _sort_out(
-    records: list[list[str]], first_row: int, width: int
+    records: list[list[str]], first_row: int, width: int, padded: int
 ) -> tuple[list[list[str]], list[int], list[tuple[int, int]]]:
-    """Rows as wide as the header, their numbers, and the ragged ones; blank rows go."""
+    """Rows as wide as the header, their numbers, and the ragged ones; blank rows go.
+
+    A spreadsheet pads header and rows alike; blanks go only from a row as wide as such a
+    header. One blank more is a sign of a cell too many, such as 0,845 for 0.845.
+    """
     kept: list[list[str]] = []
     rows: list[int] = []
     ragged: list[tuple[int, int]] = []
     for row, record in enumerate(records, start=first_row):
         if not any(record):
             continue
-        while len(record) > width and not record[-1]:
-            record.pop()
-        if len(record) == width:
-            kept.append(record)
+        is_padded = len(record) == padded and not any(record[width:])
+        if len(record) == width or is_padded:
+            kept.append(record[:width])
             rows.append(row)
         else:
             ragged.append((row, len(record)))

@@ -8,6 +8,7 @@ import pandas as pd
 from aibmd.cohort.csv_file import read_cells
 from aibmd.cohort.schema import MISSING_CODES
 from aibmd.errors import AibmdError
+from aibmd.formatting import format_plural
 
 
 def read_long_table(path: Path) -> pd.DataFrame:
@@ -31,8 +32,9 @@ def read_long_table(path: Path) -> pd.DataFrame:
     if layout.ragged:
         row, width = layout.ragged[0]
         raise AibmdError(
-            f"{path}: {len(layout.ragged)} rows do not have {len(layout.columns)} cells as the "
-            f"header has; the first is row {row} with {width}. Correct these rows."
+            f"{path}: {format_plural(len(layout.ragged), 'row')} with more or fewer cells than the "
+            f"{len(layout.columns)} of the header; the first is row {row} with {width}. Write "
+            "decimal points, not commas (0,845 is two cells), and quote text that holds a comma."
         )
     repeated = [name for name in cells.columns if layout.columns.count(name) > 1]
     if repeated:

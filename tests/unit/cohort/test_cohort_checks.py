@@ -15,6 +15,7 @@ FILES = HERE / "malformed"
 ONE_FAULT = {
     "tabs": ("separator", [], "separated by tabs"),
     "decimal_comma_unquoted": ("ragged_rows", [4], "row 4   11 cells"),
+    "decimal_comma_before_blank": ("ragged_rows", [4], "row 4   12 cells"),
     "row_too_short": ("ragged_rows", [5], "row 5   6 cells"),
     "column_repeated": ("repeated_columns", [], "'bmd'   columns 5, 7"),
     "column_misnamed": ("column_names", [], "did you mean 'SubjectID'?"),
@@ -36,6 +37,7 @@ ONE_FAULT = {
         "'Year 1'   row 10",
     ),
     "scan_repeated": ("repeated_scans", [6, 26], "row 26   S1   year_5   LS   0.9614"),
+    "bmd_blank": ("bmd_measured", [], "bmd is blank in all 24 rows"),
     "bmd_negative": ("bmd_positive", [6], "-0.9614"),
     "bmd_zero": ("bmd_positive", [6], "at or below zero"),
     "bmd_in_mg": ("bmd_unit", range(2, 26), "median of 24 values is 896.65"),

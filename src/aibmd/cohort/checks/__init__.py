@@ -10,7 +10,12 @@ the missing column is reported already.
 from collections.abc import Callable
 from typing import Final
 
-from aibmd.cohort.checks.bmd import check_bmd_positive, check_bmd_range, check_bmd_unit
+from aibmd.cohort.checks.bmd import (
+    check_bmd_measured,
+    check_bmd_positive,
+    check_bmd_range,
+    check_bmd_unit,
+)
 from aibmd.cohort.checks.key import (
     check_constant_covariates,
     check_missing_keys,
@@ -48,6 +53,7 @@ CHECKS: Final[tuple[Callable[[ScanTable], list[Problem]], ...]] = (
     check_skeletal_sites,
     check_visit_spelling,
     check_repeated_scans,
+    check_bmd_measured,
     check_bmd_positive,
     check_bmd_unit,
     check_bmd_range,

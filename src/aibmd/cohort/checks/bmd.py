@@ -31,6 +31,14 @@ def _looks_like_scores(bmd: pd.Series) -> bool:
     return bool((bmd <= 0).sum() > 0.1 * bmd.count() and bmd.abs().max() < 10)
 
 
+def check_bmd_measured(table: ScanTable) -> list[Problem]:
+    """At least one scan has a BMD."""
+    if not table.has(BMD) or not len(table.raw) or not table.raw[BMD].isna().all():
+        return []
+    message = f"bmd is blank in all {plural(len(table.raw), 'row')}"
+    return [Problem("bmd_measured", (), message, "Give BMD in g/cm2; blank only missed scans.")]
+
+
 def check_bmd_positive(table: ScanTable) -> list[Problem]:
     """BMD is above zero."""
     if not table.has(BMD):
