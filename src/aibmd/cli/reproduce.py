@@ -7,6 +7,7 @@ them is ``summary.txt``, the tables for the terminal.
 """
 
 import ast
+import hashlib
 import importlib.util
 import sys
 import tempfile
@@ -24,6 +25,7 @@ from aibmd.resources import analysis_path, data_path, list_analyses
 if TYPE_CHECKING:
     from aibmd.cohort import Cohort
     from aibmd.report import Origin
+    from aibmd.simulation import StudyDesign
 
 _SUMMARY: Final = "summary.txt"
 Progress = Callable[[str], None]
@@ -139,14 +141,36 @@ def _find_cohort(
     from aibmd.report import Origin
     from aibmd.simulation import StudyDesign, simulate_cohort
 
-    study = StudyDesign.from_toml(design or data_path("synthetic", f"{shipped}.toml"))
+    standard = data_path("synthetic", f"{shipped}.toml")
+    study = StudyDesign.from_toml(design or standard)
     used = study.seed if seed is None else seed
     command = f"aibmd reproduce {name}"
-    if design is None and seed is None:
-        return load_cohort(shipped), Origin(study.name, used, command)
     command += f" --design {design.name}" if design else ""
     command += f" --seed {seed}" if seed is not None else ""
-    return simulate_cohort(study, used), Origin(study.name, used, command)
+    origin = Origin(
+        design=study.name,
+        seed=used,
+        command=command,
+        design_sha256=hashlib.sha256((design or standard).read_bytes()).hexdigest(),
+        design_changes=_list_changes(StudyDesign.from_toml(standard), study),
+    )
+    generate = design is not None or seed is not None
+    return simulate_cohort(study, used) if generate else load_cohort(shipped), origin
+
+
+def _list_changes(shipped: "StudyDesign", used: "StudyDesign") -> tuple[str, ...]:
+    """Each parameter whose values differ, with both."""
+    from aibmd.simulation.parameter_table import tabulate_parameters
+
+    before, after = (
+        dict(zip(table["parameter"], table["values"], strict=True))
+        for table in (tabulate_parameters(shipped), tabulate_parameters(used))
+    )
+    return tuple(
+        f"{name}: {before[name]} -> {values}"
+        for name, values in after.items()
+        if values != before[name]
+    )
 
 
 def _check(name: str) -> bool:

@@ -34,9 +34,11 @@ _LIMITATIONS: Final = (
     "A stop before the year 5 scan hides part of what follows it from the change after year 5.",
     "Limits are unadjusted; Holm p-values are adjusted over the primary sites of one model.",
 )
+_CHANGES_LISTED: Final = 12
 _SYNTHETIC_LIMITATION: Final = (
-    "The cohort is synthetic and its design was tuned to published values, so agreement with them "
-    "shows that the program works and nothing else."
+    "The cohort is synthetic. The shipped design was tuned to published values, so agreement with "
+    "them shows that the program works and nothing else; a changed design is listed under "
+    "provenance."
 )
 
 
@@ -119,11 +121,21 @@ def _word_caption(question: WithdrawalQuestion, synthetic: bool) -> str:
     return (
         ("SYNTHETIC DATA. " if synthetic else "")
         + f"A: change from year 5 to year 10 in percent of year 5, log model, with {level} "
-        "intervals; n is the number of women scanned at year 10; bars mark the design truth and "
-        "hollow diamonds the published values, which set the design and are not evidence. "
+        "intervals; n is the number of women scanned at year 5 (at year 10); bars mark the design "
+        "truth and hollow diamonds the published values, which set the shipped design and are not "
+        "evidence. "
         f"B: model means as change from year 5, with {level} intervals and the numbers scanned. "
         "Years 0 to 5 (faint) are the same women looking back, not an effect of what came later."
     )
+
+
+def _word_changes(changes: list[str]) -> str:
+    """What a design changes of the shipped one, a dozen at most."""
+    if not changes:
+        return "no parameter differs"
+    more = len(changes) - _CHANGES_LISTED
+    listed = "; ".join(changes[:_CHANGES_LISTED])
+    return listed + (f"; and {more} more" if more > 0 else "")
 
 
 def _list_facts(provenance: dict[str, Any]) -> list[tuple[str, str]]:
@@ -138,5 +150,8 @@ def _list_facts(provenance: dict[str, Any]) -> list[tuple[str, str]]:
     if data["design"]:
         seed = "" if data["seed"] is None else f", seed {data['seed']}"
         facts.append(("Study design", f"{data['design']}{seed}"))
+    if data["design_sha256"]:
+        facts.append(("Design file", f"SHA-256 {data['design_sha256']}"))
+        facts.append(("Design against the shipped one", _word_changes(data["design_changes"])))
     versions = ", ".join(f"{name} {number}" for name, number in provenance["versions"].items())
     return [*facts, ("Versions", versions)]

@@ -27,11 +27,17 @@ class Origin:
         Of the generator.
     command : str
         What to type to get the same results again.
+    design_sha256 : str
+        Of the design file.
+    design_changes : tuple of str
+        Parameters whose values differ from the shipped design of that analysis.
     """
 
     design: str = ""
     seed: int | None = None
     command: str = ""
+    design_sha256: str = ""
+    design_changes: tuple[str, ...] = ()
 
 
 def collect_versions() -> dict[str, str]:
@@ -72,6 +78,8 @@ def collect_provenance(
             "time_zero": cohort.time_zero,
             "design": origin.design or None,
             "seed": origin.seed,
+            "design_sha256": origin.design_sha256 or None,
+            "design_changes": list(origin.design_changes),
         },
         "question": asdict(question),
         "fits": [_plain(row) for row in fits.to_dict("records")],

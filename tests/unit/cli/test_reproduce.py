@@ -1,3 +1,5 @@
+import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -215,3 +217,20 @@ def test_the_seed_of_the_design_gives_the_shipped_results(run, shipped, tmp_path
     assert code == 0
     for path in shipped.glob("*.csv"):
         assert (tmp_path / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_a_changed_design_is_named_with_what_it_changes(run, tmp_path):
+    text = data_path("synthetic", "brex.toml").read_text(encoding="utf-8")
+    changed = tmp_path / "reversed.toml"
+    changed.write_text(text.replace("withdrawal = 1.0", "withdrawal = -1.0"), encoding="utf-8")
+    code, _, _ = run(NAME, "--design", changed, "--out", tmp_path / "out")
+    assert code == 0
+    data = json.loads((tmp_path / "out" / "provenance.json").read_text("utf-8"))["data"]
+    assert data["design_sha256"] == hashlib.sha256(changed.read_bytes()).hexdigest()
+    [change] = data["design_changes"]
+    assert change.startswith("effect_multipliers: ")
+    assert "withdrawal 1, " in change.split(" -> ")[0]
+    assert "withdrawal -1, " in change.split(" -> ")[1]
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert "withdrawal -1" in page
+    assert "need not lie near it" in page

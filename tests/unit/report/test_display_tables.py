@@ -14,7 +14,7 @@ from aibmd.report.tables.withdrawal import tabulate_changes, tabulate_difference
 
 def test_primary_table_says_what_published_values_are(result):
     table = tabulate_changes(result.changes, result.question)
-    assert "Published (set the design)" in table.columns
+    assert "Published (set the shipped design)" in table.columns
     assert "not evidence" in " ".join(table.notes)
     assert len(table.rows) == 6
 
@@ -30,7 +30,10 @@ def test_unknown_numbers_print_as_a_dash(result):
     table = tabulate_changes(result.changes.assign(design_truth=np.nan), result.question)
     assert {row[table.columns.index("Design truth")] for row in table.rows} == {"–"}
     hip = [row for row in table.rows if row[0] == "Total hip"]
-    assert [row[table.columns.index("Published (set the design)")] for row in hip] == ["–", "–"]
+    assert [row[table.columns.index("Published (set the shipped design)")] for row in hip] == [
+        "–",
+        "–",
+    ]
 
 
 def test_table_follows_the_sign_of_the_effects(result, reversed_result):

@@ -103,16 +103,16 @@ def test_the_figure_says_what_the_reader_must_know(result):
     said = words(whole(result))
     assert "SYNTHETIC DATA" in said
     assert said.count(LOOKING_BACK_LABEL) == 3
-    assert "published (set the design)" in said
+    assert "published (set the shipped design)" in said
     assert "design truth" in said
     assert "Change, % of year 5" in said
-    assert "AI withdrawn\nn = 156" in said
+    assert "AI withdrawn\nn = 190 (156)" in said
 
 
 def test_the_key_shows_marks_that_are_there_and_the_level_that_was_used(result):
     log = result.changes[result.changes["model"] == "log"].assign(published=np.nan)
     said = words(draw_withdrawal(log, result.trajectories, "", conf_level=0.9))
-    assert "published (set the design)" not in said
+    assert "published (set the shipped design)" not in said
     assert "design truth" in said
     assert "estimate, 90 % interval" in said
     assert not [text for text in said if "95 %" in text]

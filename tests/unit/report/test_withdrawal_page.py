@@ -79,7 +79,7 @@ def test_the_page_says_what_it_must(page):
     words = Tags(page).words()
     for said in (
         "SYNTHETIC DATA. No woman in this cohort exists.",
-        "Published (set the design)",
+        "Published (set the shipped design)",
         "not evidence",
         "Holm p (of 2)",
         "log(bmd) ~ group * visit",

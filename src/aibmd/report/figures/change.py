@@ -18,7 +18,7 @@ _TRUTH: Final = -0.08
 _PUBLISHED: Final = -0.3
 
 TRUTH_LABEL: Final = "design truth"
-PUBLISHED_LABEL: Final = "published (set the design)"
+PUBLISHED_LABEL: Final = "published (set the shipped design)"
 
 
 def draw_change(table: pd.DataFrame, ax: "Axes") -> "Axes":
@@ -27,7 +27,7 @@ def draw_change(table: pd.DataFrame, ax: "Axes") -> "Axes":
     Parameters
     ----------
     table : DataFrame
-        One row per group, first group on top: ``group, n_year_10, estimate, conf_low,
+        One row per group, first group on top: ``group, n_year_5, n_year_10, estimate, conf_low,
         conf_high`` and, missing where there is none, ``design_truth, published``; percent.
     ax : Axes
 
@@ -43,8 +43,8 @@ def draw_change(table: pd.DataFrame, ax: "Axes") -> "Axes":
     Examples
     --------
     >>> from matplotlib.figure import Figure
-    >>> row = {"group": "AI withdrawn", "n_year_10": 158, "estimate": 2.4, "conf_low": 1.5,
-    ...        "conf_high": 3.3, "design_truth": 2.5, "published": 2.6}
+    >>> row = {"group": "AI withdrawn", "n_year_5": 190, "n_year_10": 158, "estimate": 2.4,
+    ...        "conf_low": 1.5, "conf_high": 3.3, "design_truth": 2.5, "published": 2.6}
     >>> draw_change(pd.DataFrame([row]), Figure().add_subplot()).get_xlabel()
     'Change, % of year 5'
     """
@@ -96,7 +96,8 @@ def _places(table: pd.DataFrame) -> np.ndarray:
 
 
 def _label(row: dict[Hashable, Any]) -> str:
-    return f"{row['group']}\nn = {format_count(int(row['n_year_10']))}"
+    n_year_5, n_year_10 = (format_count(int(row[name])) for name in ("n_year_5", "n_year_10"))
+    return f"{row['group']}\nn = {n_year_5} ({n_year_10})"
 
 
 def _draw_group(row: dict[Hashable, Any], place: float, mark: Mark, ax: "Axes") -> None:

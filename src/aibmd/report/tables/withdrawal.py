@@ -18,8 +18,9 @@ from aibmd.report.tables.display import Align, DisplayTable, make_table
 from aibmd.vocabulary import SITE_LABELS, SKELETAL_SITE
 
 PUBLISHED_NOTE: Final = (
-    "Published: used to set the design of the synthetic cohort, not evidence. An estimate near it "
-    "shows that it was put in, and nothing else."
+    "Published (Blomqvist 2024, doi 10.1007/s10549-024-07252-7): used to set the shipped design, "
+    "not evidence. An estimate near it shows that it was put in, and nothing else; a cohort of "
+    "another design need not lie near it."
 )
 TRUTH_NOTE: Final = (
     "Design truth: the mean noise-free change of the women analysed, which only a generator knows."
@@ -40,7 +41,7 @@ def tabulate_changes(changes: pd.DataFrame, question: WithdrawalQuestion) -> Dis
         Order of skeletal sites and groups.
     """
     columns: dict[str, Align] = {"Skeletal site": "left", "Group": "left"}
-    columns |= dict.fromkeys(("n year 5", "n year 10", "Published (set the design)",
+    columns |= dict.fromkeys(("n year 5", "n year 10", "Published (set the shipped design)",
                               "Design truth", "Estimate", _limits(question)), "right")  # fmt: skip
     rows = [
         (
