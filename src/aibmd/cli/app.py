@@ -1,11 +1,13 @@
 """The `aibmd` command: verbs are registered here, and errors become one message."""
 
 import io
+import locale
 import sys
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
+from aibmd import __version__
 from aibmd.cli.check import check
 from aibmd.cli.fit import fit
 from aibmd.cli.reproduce import reproduce
@@ -20,6 +22,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"aibmd {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def describe(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print it and end."),
+    ] = False,
+) -> None:
+    """Change in bone mineral density under and after aromatase inhibitors."""
+
+
 for verb in (check, fit, reproduce, simulate):
     app.command()(verb)
 
@@ -34,6 +54,9 @@ def run() -> NoReturn:
         app()
     except (AibmdError, OSError, UnicodeDecodeError) as error:
         print(f"aibmd: {error}", file=sys.stderr)
+        sys.exit(2)
+    except locale.Error as error:
+        print(f"aibmd: {error}; matplotlib asks for a locale this system lacks", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("aibmd: interrupted; no output file was left half written", file=sys.stderr)
