@@ -75,5 +75,6 @@ def _refuse_impossible_bone(scans: pd.DataFrame) -> None:
         where = f"{first[VISIT]}, {first[SKELETAL_SITE]}"
         raise AibmdError(
             f"the design makes BMD outside {BMD_LOW} to {BMD_HIGH} g/cm2 in {len(outside)} of "
-            f"{len(scans)} scans, such as {first[BMD]:g} at {where}; make its effects or their multipliers smaller"
+            f"{len(scans)} scans, such as {first[BMD]:g} at {where}; make its effects or "
+            "their multipliers smaller"
         )
