@@ -52,11 +52,22 @@ def run() -> NoReturn:
             stream.reconfigure(errors="replace")
     try:
         app()
-    except (AibmdError, OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        print(
+            f"aibmd: {error}. A text file is not UTF-8: one named in the command, or the "
+            "settings of matplotlib (matplotlibrc)",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+    except (AibmdError, OSError) as error:
         print(f"aibmd: {error}", file=sys.stderr)
         sys.exit(2)
     except locale.Error as error:
-        print(f"aibmd: {error}; matplotlib asks for a locale this system lacks", file=sys.stderr)
+        print(
+            f"aibmd: {error}. The settings of matplotlib (matplotlibrc) ask for the locale of the "
+            "system, which is not installed; set LC_ALL=C.UTF-8",
+            file=sys.stderr,
+        )
         sys.exit(2)
     except KeyboardInterrupt:
         print("aibmd: interrupted; no output file was left half written", file=sys.stderr)

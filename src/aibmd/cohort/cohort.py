@@ -18,7 +18,8 @@ IntArray = npt.NDArray[np.intp]
 _KEY = [SUBJECT, VISIT, SKELETAL_SITE]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+# Without slots: setting a property of a frozen class with slots is a TypeError about super().
+@dataclass(frozen=True, eq=False, repr=False)
 class Cohort:
     """Scans in long form beside one row per subject; made by `read_cohort` or `from_long`.
 

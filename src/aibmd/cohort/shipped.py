@@ -7,6 +7,7 @@ import pandas as pd
 
 from aibmd.cohort.cohort import Cohort
 from aibmd.cohort.read import read_cohort
+from aibmd.cohort.schema import SYNTHETIC
 from aibmd.cohort.write import truth_path
 from aibmd.errors import AibmdError
 from aibmd.resources import data_path
@@ -63,7 +64,8 @@ def _read_truth(path: Path, visits: list[str]) -> pd.DataFrame | None:
     """Truth table with ids as text, since 007 is no number, and visits in order."""
     if not path.is_file():
         return None
-    truth = pd.read_csv(path, dtype={SUBJECT: "str"})
+    # The mark belongs to the file; a cohort says by itself that it is synthetic.
+    truth = pd.read_csv(path, dtype={SUBJECT: "str"}).drop(columns=SYNTHETIC, errors="ignore")
     # The file writes 5.0 as 5; the generator's table holds floats.
     truth = truth.astype(dict.fromkeys(truth.select_dtypes("int64").columns, "float64"))
     if VISIT in truth.columns:

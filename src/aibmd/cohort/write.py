@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from aibmd.cohort.cohort import Cohort
-from aibmd.cohort.schema import NUMBER_COLUMNS
+from aibmd.cohort.schema import NUMBER_COLUMNS, SYNTHETIC
 from aibmd.errors import CohortError
 from aibmd.files import write_atomic
 from aibmd.vocabulary import BMD, SUBJECT_TIMES, TIME
@@ -44,6 +44,8 @@ def write_cohort(cohort: Cohort, path: str | Path) -> Path:
 def write_truth(cohort: Cohort, path: str | Path) -> Path:
     """Write the truth of a synthetic cohort beside its file, as ``<stem>_truth.csv``.
 
+    A last column ``synthetic`` says yes in every row, so that the file keeps the mark.
+
     Parameters
     ----------
     cohort : Cohort
@@ -63,7 +65,7 @@ def write_truth(cohort: Cohort, path: str | Path) -> Path:
     truth = cohort.truth
     if truth is None:
         raise CohortError("This cohort has no truth table: only simulated cohorts do.")
-    return write_atomic(truth_path(path), format_csv(truth))
+    return write_atomic(truth_path(path), format_csv(truth.assign(**{SYNTHETIC: "yes"})))
 
 
 def truth_path(path: str | Path) -> Path:

@@ -69,7 +69,7 @@ def simulate_cohort(design: StudyDesign, rng: int | np.random.Generator) -> Coho
 
 def _refuse_impossible_bone(scans: pd.DataFrame) -> None:
     """A design whose BMD would fail the checks of a cohort makes no cohort."""
-    outside = scans[(scans[BMD] < BMD_LOW) | (scans[BMD] > BMD_HIGH)]
+    outside = scans[~scans[BMD].between(BMD_LOW, BMD_HIGH)]
     if len(outside):
         first = outside.iloc[0]
         where = f"{first[VISIT]}, {first[SKELETAL_SITE]}"

@@ -231,3 +231,39 @@ def test_problems_are_an_aibmd_error_and_a_value_error():
     with pytest.raises(ValueError, match="cannot be a BMD") as caught:
         read_cohort(FILES / "bmd_impossible.csv")
     assert isinstance(caught.value, AibmdError)
+
+
+HEADER = "subject_id,visit,time,skeletal_site,bmd,comment"
+
+
+def written(tmp_path, *lines):
+    path = tmp_path / "scans.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_one_cell_too_many_in_every_row_is_put_down_to_decimal_commas(tmp_path):
+    row = "P01,baseline,0.00,lumbar_spine,1,8100,"
+    (problem,) = problems_of(written(tmp_path, HEADER, row, row.replace("P01", "P02")))
+    assert (problem.check, problem.rows) == ("ragged_rows", (2, 3))
+    assert "Every row has one cell too many" in problem.message
+    assert "(1,8100)" in problem.message
+    sound = "P03,baseline,0.00,lumbar_spine,1.01,"
+    (problem,) = problems_of(written(tmp_path, HEADER, row, sound))
+    assert (problem.check, problem.rows) == ("ragged_rows", (2,))
+    assert "Every row" not in problem.message
+
+
+def test_a_comma_after_every_line_the_header_included_is_no_fault(tmp_path):
+    row = "P01,baseline,0.00,lumbar_spine,1.01,good,"
+    assert list(read_cohort(written(tmp_path, HEADER + ",", row)).scans["bmd"]) == [1.01]
+
+
+def test_a_name_that_only_looks_alike_is_suggested_on_a_condition():
+    (problem,) = problems_of(valid().rename(columns={"time": "ctime"}))
+    assert problem.remedy.startswith("If 'ctime' holds time (years from time zero): ")
+    (problem,) = problems_of(valid().rename(columns={"time": "ctime", "subject_id": "USUBJID"}))
+    always, conditional = problem.remedy.split("If 'ctime'")
+    assert "--columns 'USUBJID=subject_id'" in always
+    assert "ctime" not in always
+    assert "--columns 'ctime=time'" in conditional

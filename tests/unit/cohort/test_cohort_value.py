@@ -1,3 +1,5 @@
+import copy
+import pickle
 from dataclasses import FrozenInstanceError
 from pathlib import Path
 
@@ -140,3 +142,14 @@ def test_without_times_labels_are_read_as_people_read_them():
     visit = pd.Series(["VIS10", "VIS2", "VIS1", "VIS2"])
     assert order_visits(visit) == ["VIS1", "VIS2", "VIS10"]
     assert order_visits(pd.Series([-1, 10, 2, 0])) == ["-1", "0", "2", "10"]
+
+
+@pytest.mark.parametrize("name", ["scans", "truth", "time_zero", "new"])
+def test_nothing_can_be_set_on_a_cohort(cohort, name):
+    with pytest.raises(FrozenInstanceError):
+        setattr(cohort, name, 1)
+
+
+def test_a_cohort_survives_copying_and_pickling(cohort):
+    for again in (copy.deepcopy(cohort), pickle.loads(pickle.dumps(cohort))):
+        assert again.data_hash == cohort.data_hash

@@ -28,6 +28,11 @@ def test_a_shipped_cohort_is_synthetic_and_brings_its_truth(shipped_data):
     assert cohort.time_zero == "baseline visit"
 
 
+def test_every_row_of_the_shipped_truth_says_that_it_is_made_up():
+    truth = pd.read_csv(data_path("synthetic", "brex_truth.csv"))
+    assert set(truth["synthetic"]) == {"yes"}
+
+
 def test_the_design_file_says_what_time_counts_from(shipped_data):
     (shipped_data / "toy.toml").write_text('time_zero = "randomisation"\n')
     assert load_cohort("toy").time_zero == "randomisation"

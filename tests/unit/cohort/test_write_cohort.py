@@ -73,7 +73,7 @@ def test_the_truth_lies_beside_the_cohort(tmp_path):
     cohort = Cohort.from_long(read_cohort(VALID).to_frame(), truth=truth, synthetic=True)
     path = write_truth(cohort, tmp_path / "brex.csv")
     assert path == truth_path(tmp_path / "brex.csv") == tmp_path / "brex_truth.csv"
-    assert path.read_text() == "subject_id,bmd_as_treated\n007,0.9123\n"
+    assert path.read_text() == "subject_id,bmd_as_treated,synthetic\n007,0.9123,yes\n"
 
 
 def test_data_that_were_read_have_no_truth(tmp_path):

@@ -50,6 +50,11 @@ def check_ragged_rows(table: ScanTable) -> list[Problem]:
     n = len(ragged)
     have = "has" if n == 1 else "have"
     message = f"{plural(n, 'row')} {have} more or fewer cells than the header, which has {width}"
+    if table.raw.empty and all(cells == width + 1 for _, cells in ragged):
+        message += (
+            ".\nEvery row has one cell too many, as where a decimal comma without quotation marks "
+            "(1,8100) makes two cells of a number and shifts all cells after it"
+        )
     remedy = (
         "Put text that holds a comma in quotation marks, write numbers with a decimal point "
         "(0.845, since 0,845 is two cells), and give every row all its separators."
@@ -97,10 +102,27 @@ def _missing_columns(near: dict[str, str | None], found: list[str]) -> Problem:
     message += f"\nThe table has: {shown}{' ...' if len(found) > 20 else ''}"
     remedies = []
     if guesses := {old: name for name, old in near.items() if old}:
-        remedies.append(_mapping(guesses))
+        remedies += [_mapping(sure)] if (sure := _only(guesses, certain=True)) else []
+        for old, name in _only(guesses, certain=False).items():
+            remedies.append(
+                f"If {show(old)} holds {name} ({_HOLDS[name]}): {_mapping({old: name})}"
+            )
     if absent := [name for name, old in near.items() if not old]:
         remedies.append(f"Add {', '.join(absent)}, or say which column holds it (columns=).")
     return Problem("column_names", (), message, " ".join(remedies))
+
+
+def _only(guesses: dict[str, str], *, certain: bool) -> dict[str, str]:
+    """Guesses from a name in use elsewhere, or those from a like spelling alone.
+
+    Times are certain in their own name alone: other names may count days or months.
+    """
+    return {old: name for old, name in guesses.items() if _is_certain(old, name) == certain}
+
+
+def _is_certain(old: str, name: str) -> bool:
+    known = () if name == TIME else _OTHER_NAMES[name].split()
+    return _plain(old) in (_plain(name), *known)
 
 
 def _mapping(guesses: dict[str, str]) -> str:
