@@ -49,12 +49,24 @@ def format_df(value: float) -> str:
 def format_interval(low: float, high: float, digits: int = 3) -> str:
     """``low to high``, which cannot be read as a minus sign.
 
+    A limit that would round to zero gets more digits, three at most, until its sign shows:
+    whether an interval holds zero must not be lost in rounding.
+
     Examples
     --------
     >>> format_interval(-1.25, 0.5, 1)
     '-1.2 to 0.5'
+    >>> format_interval(-1.41, 0.004, 2), format_interval(-0.0004, 1.5, 2)
+    ('-1.41 to 0.004', '-0.0004 to 1.50')
     """
-    return f"{format_number(low, digits)} to {format_number(high, digits)}"
+    return f"{_format_limit(low, digits)} to {_format_limit(high, digits)}"
+
+
+def _format_limit(value: float, digits: int) -> str:
+    finest = digits + 3
+    while digits < finest and value != 0 and abs(value) < math.inf and round(value, digits) == 0:
+        digits += 1
+    return format_number(value, digits)
 
 
 def format_plural(count: int, noun: str) -> str:

@@ -48,13 +48,16 @@ def reproduce(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Folder for the outputs; results/NAME unless given."),
+        typer.Option(
+            metavar="DIR",
+            help="Write to DIR for one analysis, to DIR/NAME for several; default results/NAME.",
+        ),
     ] = None,
 ) -> None:
     """Run shipped analyses: tables, figure and page; or list them.
 
-    Reads the shipped cohort unless --design or --seed asks for a new one. With several
-    analyses, --out holds a folder for each. Exit code of --check: 0 same results, 1 different.
+    Reads the shipped cohort unless --design or --seed asks for a new one. Exit code of
+    --check: 0 same results, 1 different.
     """
     chosen = list(list_analyses()) if every else list(dict.fromkeys(names or []))
     if not chosen:

@@ -59,6 +59,17 @@ def test_percent_change_model_has_no_ratio_of_ratios(result):
     assert not [name for name in columns if "atio" in name]
 
 
+def test_estimate_and_interval_come_first_so_that_a_phone_shows_them(result):
+    columns = tabulate_changes(result.changes, result.question).columns
+    assert columns[:4] == ("Skeletal site", "Group", "Estimate", "95 % interval")
+
+
+def test_a_limit_keeps_its_sign_when_it_is_rounded(result):
+    changes = result.changes.assign(conf_low=-1.41, conf_high=0.004)
+    rows = tabulate_changes(changes, result.question).rows
+    assert {row[3] for row in rows} == {"-1.41 to 0.004"}
+
+
 def test_both_models_stand_in_one_row(result):
     table = tabulate_models(result.changes, result.question)
     assert table.columns[2] == "Log model"

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from aibmd.report.figures.change import draw_change
 from aibmd.report.figures.trajectory import LOOKING_BACK_LABEL, draw_trajectory
-from aibmd.report.figures.withdrawal import draw_withdrawal
+from aibmd.report.figures.withdrawal import SYNTHETIC_LABEL, draw_withdrawal
 from aibmd.report.style import MARKS, house_style, render_figure
 
 
@@ -107,6 +107,14 @@ def test_the_figure_says_what_the_reader_must_know(result):
     assert "design truth" in said
     assert "Change, % of year 5" in said
     assert "AI withdrawn\nn = 190 (156)" in said
+
+
+def test_every_panel_says_synthetic_so_that_a_cropped_one_still_does(result):
+    figure = whole(result)
+    marked = [ax for ax in figure.axes if SYNTHETIC_LABEL in [text.get_text() for text in ax.texts]]
+    assert marked == [ax for ax in figure.axes if ax.axison]
+    assert len(marked) == 6
+    assert SYNTHETIC_LABEL not in words(whole(result, note=""))
 
 
 def test_the_key_shows_marks_that_are_there_and_the_level_that_was_used(result):

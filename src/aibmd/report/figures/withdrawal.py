@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # Inches above the first and below the last row of panels.
 _HEAD: Final = 0.72
 _FOOT: Final = 1.12
+SYNTHETIC_LABEL: Final = "synthetic data"
 _HEADINGS: Final = {
     "change": "A  Change from year 5 to year 10",
     "years": "B  Model means with {level} intervals, years 0 to 10",
@@ -39,7 +40,7 @@ def draw_withdrawal(
     trajectories : DataFrame
         ``skeletal_site`` and the columns of `draw_trajectory` and `draw_scanned`.
     note : str
-        Printed at the foot; says that the data are synthetic where they are.
+        Printed at the foot where the data are synthetic, and every panel is marked; else empty.
     conf_level : float
         Of the intervals in both tables.
 
@@ -55,6 +56,8 @@ def draw_withdrawal(
         rows = _lay_out(figure, len(sites))
         for place, site in enumerate(sites):
             _draw_site(_of(changes, site), _of(trajectories, site), rows[place], site)
+            if note:
+                _mark_synthetic(rows[place])
         for place, site in enumerate(sites):
             draw_line_names(_of(trajectories, site), rows[place]["years"])
         level = f"{100 * conf_level:g} %"
@@ -93,6 +96,13 @@ def _draw_site(
     draw_trajectory(trajectories, axes["years"]).set_ylabel(f"{name}\n% change from year 5")
     draw_looking_back(axes["years"])
     draw_scanned(trajectories, axes["scanned"])
+
+
+def _mark_synthetic(axes: dict[str, "Axes"]) -> None:
+    """Say it at every panel: pictures are cropped, and the note at the foot goes first."""
+    for name in ("change", "years"):
+        axes[name].text(1.0, 1.03, SYNTHETIC_LABEL, transform=axes[name].transAxes, color=QUIET,
+                        fontsize=7.5, ha="right", va="bottom")  # fmt: skip
 
 
 def _write_headings(figure: "Figure", rows: list[dict[str, "Axes"]], level: str) -> None:

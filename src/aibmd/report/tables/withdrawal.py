@@ -31,7 +31,7 @@ Row = dict[Hashable, Any]
 
 
 def tabulate_changes(changes: pd.DataFrame, question: WithdrawalQuestion) -> DisplayTable:
-    """Primary table: published, design truth, estimate and interval of each group.
+    """Primary table: estimate, interval, design truth and published value of each group.
 
     Parameters
     ----------
@@ -41,16 +41,17 @@ def tabulate_changes(changes: pd.DataFrame, question: WithdrawalQuestion) -> Dis
         Order of skeletal sites and groups.
     """
     columns: dict[str, Align] = {"Skeletal site": "left", "Group": "left"}
-    columns |= dict.fromkeys(("n year 5", "n year 10", "Published (set the shipped design)",
-                              "Design truth", "Estimate", _limits(question)), "right")  # fmt: skip
+    columns |= dict.fromkeys(("Estimate", _limits(question), "Design truth",
+                              "Published (set the shipped design)", "n year 5", "n year 10"),
+                             "right")  # fmt: skip
     rows = [
         (
             *_who(row),
+            *_estimate(row),
+            _truth(row),
+            format_number(row["published"], 1),
             format_count(int(row["n_year_5"])),
             format_count(int(row["n_year_10"])),
-            format_number(row["published"], 1),
-            format_number(row["design_truth"], _DIGITS),
-            *_estimate(row),
         )
         for row in sort_rows(changes[changes["model"] == "log"], question).to_dict("records")
     ]
