@@ -154,10 +154,12 @@ def _sort_out(
     kept: list[list[str]] = []
     rows: list[int] = []
     ragged: list[tuple[int, int]] = []
+    # Rows of both widths below a padded header: the wider ones may hold a cell too many.
+    pads = not any(len(record) == width < padded for record in records if any(record))
     for row, record in enumerate(records, start=first_row):
         if not any(record):
             continue
-        is_padded = len(record) == padded and not any(record[width:])
+        is_padded = pads and len(record) == padded and not any(record[width:])
         if len(record) == width or is_padded:
             kept.append(record[:width])
             rows.append(row)

@@ -230,3 +230,15 @@ def test_any_damage_to_a_file_is_an_error_of_ours(tmp_path):
         except AibmdError:
             refused += 1
     assert refused > 75
+
+
+def test_a_padded_header_does_not_hide_a_decimal_comma(tmp_path):
+    path = tmp_path / "scans.csv"
+    path.write_text(
+        "subject_id,visit,time,skeletal_site,bmd,comment,\n"
+        "P01,baseline,0.0,LS,1,8100,\n"
+        "P01,baseline,0.0,FN,0.8100,\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(CohortError, match="row 2   7 cells"):
+        read_cohort(path)
