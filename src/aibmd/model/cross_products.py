@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from aibmd.linalg.basis import OrthonormalBasis, orthonormalise
 from aibmd.linalg.frozen import freeze_arrays
 from aibmd.linalg.symmetric import (
     BoolArray,
@@ -18,45 +17,35 @@ from aibmd.linalg.symmetric import (
     pack_symmetric,
     triangle,
 )
+from aibmd.model.least_squares import LeastSquares, fit_least_squares
 from aibmd.model.patterns import VisitPatterns
-
-# Residuals below this share of the response are rounding, not variation.
-PERFECT_FIT_SHARE = 1e-10
 
 
 @dataclass(frozen=True, slots=True)
 class CrossProducts:
-    """Sufficient statistics in a basis where Q'Q = I and the residual SD is one.
+    """Sufficient statistics of the scaled rows Z = [Q, r] of `LeastSquares`.
 
-    Z = [Q, r] with Q = X[:, kept] T and r = (y - X b0) / s. For pattern k and visits
-    j <= l, ``gram`` holds sum_i (z_ij z_il' + z_il z_ij') packed, halved where j = l.
+    For pattern k and visits j <= l, ``gram`` holds sum_i (z_ij z_il' + z_il z_ij') packed,
+    halved where j = l; with sampling weights every subject counts as often as they say.
 
     Attributes
     ----------
+    least_squares : LeastSquares
     observed : (K, m) bool; n_subjects : (K,)
     pattern, first, second : (n_pairs,) int arrays
         Pattern and the two visits of each row of `gram`.
     gram : (n_pairs, q(q+1)/2) array, q = p + 1
-    basis : OrthonormalBasis
-    beta0 : (p,) array
-        Least-squares coefficients b0, on the user's scale.
-    scale : float
-        s, the least-squares residual SD, on the user's scale.
-    n_rows : int
     padding : Padding
         Of `observed`, for inverting all patterns at once.
     """
 
+    least_squares: LeastSquares
     observed: BoolArray
-    n_subjects: IntArray
+    n_subjects: FloatArray
     pattern: IntArray
     first: IntArray
     second: IntArray
     gram: FloatArray
-    basis: OrthonormalBasis
-    beta0: FloatArray
-    scale: float
-    n_rows: int
     padding: Padding = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -64,22 +53,34 @@ class CrossProducts:
         freeze_arrays(self)
 
     @property
+    def n_rows(self) -> int:
+        """Number of observations."""
+        return self.least_squares.n_rows
+
+    @property
     def n_coefficients(self) -> int:
         """p, the number of columns kept."""
-        return len(self.beta0)
+        return self.least_squares.n_coefficients
 
     @property
     def n_visits(self) -> int:
-        """Number of visits, m."""
+        """Number of visits, or of cells, m."""
         return int(self.observed.shape[1])
 
     @property
-    def is_perfect_fit(self) -> bool:
-        """Whether least squares leaves nothing to model."""
-        return self.scale == 0.0
+    def co_observed(self) -> BoolArray:
+        """(m, m): whether some subject has both visits."""
+        seen = self.observed.astype(float)
+        return np.asarray((seen.T @ seen) > 0)
 
 
-def collect_cross_products(X: FloatArray, y: FloatArray, patterns: VisitPatterns) -> CrossProducts:
+def collect_cross_products(
+    X: FloatArray,
+    y: FloatArray,
+    patterns: VisitPatterns,
+    log_weights: float = 0.0,
+    sampling: FloatArray | None = None,
+) -> CrossProducts:
     """Sum the cross-products of long-form rows.
 
     Parameters
@@ -87,25 +88,25 @@ def collect_cross_products(X: FloatArray, y: FloatArray, patterns: VisitPatterns
     X : (n, p_full) array
     y : (n,) array
     patterns : VisitPatterns
+    log_weights : float
+        Half the log of the precision weights already multiplied into X and y.
+    sampling : (n,) array, optional
+        How often each row's subject counts.
     """
-    basis = orthonormalise(X)
-    Q = (X if len(basis.kept) == X.shape[1] else X[:, basis.kept]) @ basis.transform
-    delta, residual = _least_squares(Q, y)
-    scale = residual_scale(residual, y, Q.shape[1])
-    Z = np.column_stack([Q, residual / (scale or 1.0)])
+    least_squares, Z = fit_least_squares(X, y, log_weights)
+    n_subjects = patterns.n_subjects.astype(float)
+    if sampling is not None:
+        Z = Z * np.sqrt(sampling)[:, None]
+        n_subjects = np.array([sampling[rows[:, 0]].sum() for rows in patterns.rows])
     pattern, first, second = visit_pairs(patterns.observed)
-    gram = np.concatenate([_pattern_gram(Z[rows]) for rows in patterns.rows])
     return CrossProducts(
+        least_squares=least_squares,
         observed=patterns.observed,
-        n_subjects=patterns.n_subjects,
+        n_subjects=n_subjects,
         pattern=pattern,
         first=first,
         second=second,
-        gram=gram,
-        basis=basis,
-        beta0=basis.transform @ delta,
-        scale=scale,
-        n_rows=len(y),
+        gram=np.concatenate([_pattern_gram(Z[rows]) for rows in patterns.rows]),
     )
 
 
@@ -114,22 +115,6 @@ def visit_pairs(observed: BoolArray) -> tuple[IntArray, IntArray, IntArray]:
     rows, cols = triangle(observed.shape[1])
     pattern, pair = np.nonzero(observed[:, rows] & observed[:, cols])
     return pattern, rows[pair], cols[pair]
-
-
-def _least_squares(Q: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Coefficients on Q and residuals, with one refinement against a large mean of y."""
-    delta = Q.T @ y
-    residual = y - Q @ delta
-    correction = Q.T @ residual
-    return delta + correction, residual - Q @ correction
-
-
-def residual_scale(residual: FloatArray, y: FloatArray, n_columns: int) -> float:
-    """Residual SD of least squares; zero where what is left is rounding."""
-    sum_of_squares = float(residual @ residual)
-    if sum_of_squares <= PERFECT_FIT_SHARE**2 * float(y @ y) or len(y) <= n_columns:
-        return 0.0
-    return float(np.sqrt(sum_of_squares / (len(y) - n_columns)))
 
 
 def _pattern_gram(Z: FloatArray) -> FloatArray:

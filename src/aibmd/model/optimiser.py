@@ -1,4 +1,4 @@
-"""Scoring on Sigma itself: a full step where it can be had, a shorter one where it cannot.
+"""Scoring with exact derivatives: a full step where it can be had, a shorter one where not.
 
 Far from the optimum the expected information gives the direction; near it, where the
 observed information is positive definite, Newton steps finish quadratically. Both are
@@ -11,9 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from aibmd.linalg.symmetric import FloatArray, solve_spd
-from aibmd.model.cross_products import CrossProducts
-from aibmd.model.likelihood import Derivatives, Evaluation, differentiate, evaluate
-from aibmd.vocabulary import Method
+from aibmd.model.coordinates import Coordinates
+from aibmd.model.criterion import Criterion, Derivatives, Evaluation
 
 MAX_STEPS = 100
 MAX_HALVINGS = 40
@@ -48,58 +47,67 @@ class Optimum:
     n_steps: int
 
 
-def maximise(
-    cross: CrossProducts, E: FloatArray, start: FloatArray, method: Method
-) -> Optimum | None:
-    """Climb from `start`; None if the criterion does not exist there."""
-    theta = start
-    at = evaluate(cross, _sigma(theta, E), method)
+def maximise(criterion: Criterion, start: FloatArray) -> Optimum | None:
+    """Climb from theta = `start`; None if the criterion does not exist there."""
+    coordinates = Coordinates(criterion.covariance.effects)
+    phi = coordinates.to_phi(start)
+    theta = coordinates.to_theta(phi)
+    at = criterion.evaluate(theta)
     if at is None:
         return None
     previous = np.inf
     for n_steps in range(MAX_STEPS + 1):
-        derivatives = differentiate(cross, at, E, method)
-        direction, decrement = _direction(derivatives)
+        derivatives = criterion.differentiate(theta, at)
+        direction, decrement = _direction(derivatives, coordinates, phi)
         has_settled = decrement < _SETTLED and decrement > 0.1 * previous
         if decrement <= DECREMENT_GOAL or has_settled or n_steps == MAX_STEPS:
             break
         previous = decrement
-        moved = _climb(cross, E, theta, at, direction, method)
+        moved = _climb(criterion, coordinates, phi, at, direction)
         if moved is None:
             break
-        theta, at = moved
+        phi, at = moved
+        theta = coordinates.to_theta(phi)
     return Optimum(theta, at, derivatives, decrement, n_steps)
 
 
-def _sigma(theta: FloatArray, E: FloatArray) -> FloatArray:
-    return np.asarray(theta @ E.reshape(len(E), -1)).reshape(E.shape[1:])
-
-
-def _direction(derivatives: Derivatives) -> tuple[FloatArray, float]:
+def _direction(
+    derivatives: Derivatives, coordinates: Coordinates, phi: FloatArray
+) -> tuple[FloatArray, float]:
     """Newton near the top, scoring elsewhere; the gain each promises."""
-    newton = solve_spd(derivatives.observed, derivatives.score)
-    if newton is not None and derivatives.score @ newton < _NEWTON_ZONE:
-        return newton, float(derivatives.score @ newton)
-    scoring = solve_spd(derivatives.expected, derivatives.score)
+    score, expected, observed = derivatives.score, derivatives.expected, derivatives.observed
+    if coordinates.effects:
+        J, bend = coordinates.jacobian(phi), coordinates.bend(score)
+        score = J.T @ score
+        expected = J.T @ expected @ J + _positive_part(bend)
+        observed = J.T @ observed @ J + bend
+    newton = solve_spd(observed, score)
+    if newton is not None and score @ newton < _NEWTON_ZONE:
+        return newton, float(score @ newton)
+    scoring = solve_spd(expected, score)
     if scoring is None:
-        return derivatives.score, np.inf
-    return scoring, float(derivatives.score @ scoring)
+        return score, np.inf
+    return scoring, float(score @ scoring)
+
+
+def _positive_part(matrix: FloatArray) -> FloatArray:
+    values, vectors = np.linalg.eigh(matrix)
+    return np.asarray((vectors * np.maximum(values, 0.0)) @ vectors.T)
 
 
 def _climb(
-    cross: CrossProducts,
-    E: FloatArray,
-    theta: FloatArray,
+    criterion: Criterion,
+    coordinates: Coordinates,
+    phi: FloatArray,
     at: Evaluation,
     direction: FloatArray,
-    method: Method,
 ) -> tuple[FloatArray, Evaluation] | None:
     """The longest step of 1, 1/2, 1/4, ... that stays inside and does not descend."""
     floor = at.loglik - _ROUNDING * max(abs(at.loglik), 1.0)
     step = 1.0
     for _ in range(MAX_HALVINGS):
-        proposal = theta + step * direction
-        there = evaluate(cross, _sigma(proposal, E), method)
+        proposal = phi + step * direction
+        there = criterion.evaluate(coordinates.to_theta(proposal))
         if there is not None and there.loglik >= floor:
             return proposal, there
         step *= 0.5
