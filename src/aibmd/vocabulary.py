@@ -64,6 +64,7 @@ DfMethod = Literal[
     "residual",
     "normal",
 ]
+VcovMethod = Literal["model", "CR0", "CR2", "CR3"]
 Information = Literal["observed", "expected"]
 Adjustment = Literal["none", "holm", "bonferroni", "bh", "tukey", "dunnett", "mvt"]
 MarginalWeights = Literal["equal", "proportional"]

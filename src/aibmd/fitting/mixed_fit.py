@@ -7,10 +7,14 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
+from aibmd.fitting.attempts import Attempt
+from aibmd.fitting.covariance_tables import covariance_table
 from aibmd.fitting.summary import format_summary
 from aibmd.inference import CoefficientInference, check_conf_level, compute_t_p_value
 from aibmd.linalg.symmetric import FloatArray
 from aibmd.model.coding import Coding
+from aibmd.model.covariance.build import CovarianceChoice
+from aibmd.model.covariance.features import RowFeatures
 from aibmd.model.design import Design
 from aibmd.model.engine import EngineFit
 from aibmd.model.spec import ModelSpec
@@ -27,10 +31,16 @@ class MixedFit:
         What was asked for.
     design : Design
         The rows used, coded.
+    features : RowFeatures
+        What the covariance of the rows depends on.
     engine : EngineFit
         What the numerics returned, with its convergence certificate.
     inference : CoefficientInference
         Covariance of the coefficients and df rule that every test uses.
+    choice : CovarianceChoice or None
+        Covariance of a marginal model.
+    attempts : tuple of Attempt
+        The covariances fitted, in order, and why each was left; the last is this one.
 
     Notes
     -----
@@ -42,8 +52,11 @@ class MixedFit:
 
     spec: ModelSpec
     design: Design
+    features: RowFeatures
     engine: EngineFit
     inference: CoefficientInference
+    choice: CovarianceChoice | None
+    attempts: tuple[Attempt, ...]
 
     @property
     def coding(self) -> Coding:
@@ -108,9 +121,41 @@ class MixedFit:
         return -2.0 * self.llf + self.n_covariance_parameters * float(np.log(self.n_subjects))
 
     @property
-    def covariance(self) -> pd.DataFrame:
-        """Visit by visit; NaN where no subject has both visits."""
-        return pd.DataFrame(self.engine.Sigma, index=list(self.visits), columns=list(self.visits))
+    def is_marginal(self) -> bool:
+        """Whether this is a model without random effects."""
+        return self.spec.random is None
+
+    @property
+    def covariance_parameters(self) -> pd.Series:
+        """Estimated covariance parameters, by name."""
+        names = list(self.engine.parameter_names)
+        return pd.Series(self.engine.theta, index=names, name="estimate")
+
+    @property
+    def n_groups(self) -> int:
+        """Groups with a covariance of their own; one where there are none."""
+        group = self.design.rows.group
+        return 1 if group is None else len(group.labels)
+
+    @property
+    def cell_labels(self) -> tuple[str, ...]:
+        """Labels of the rows of the covariance matrix: visits, or levels and visits."""
+        rows = self.design.rows
+        levels = (None,) if rows.repeated is None else rows.repeated.labels
+        cells = [
+            visit if level is None else f"{level} {visit}"
+            for level in levels
+            for visit in rows.visits
+        ]
+        return tuple(cells) * self.n_groups
+
+    @property
+    def covariance(self) -> Any:
+        """Visit by visit (or cell by cell), by group a dict; NaN where no subject has both.
+
+        For times of their own: the covariance of two rows at distance zero and one.
+        """
+        return covariance_table(self)
 
     @property
     def n_obs(self) -> int:

@@ -1,24 +1,31 @@
 """`fit_mmrm`: specification, design, engine, inference, in four steps."""
 
-import warnings
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from aibmd.cohort import Cohort
-from aibmd.errors import AibmdError, ConvergenceWarning, DataWarning, SingularFitWarning
+from aibmd.errors import AibmdError, ConvergenceError
+from aibmd.fitting.attempts import Attempt, describe_attempts
+from aibmd.fitting.caution import warn_about
+from aibmd.fitting.columns import check_options, cohort_time, resolve_data
 from aibmd.fitting.mixed_fit import MixedFit
 from aibmd.inference import build_inference
 from aibmd.inference.coefficients import choose_df_method
-from aibmd.linalg.symmetric import FloatArray
-from aibmd.model.coding import Coding
-from aibmd.model.covariance import get_structure
-from aibmd.model.design import build_design
-from aibmd.model.engine import EngineFit, fit_engine
+from aibmd.model.covariance.build import (
+    CovarianceChoice,
+    build_visit_term,
+    check_choice,
+    parse_covariance,
+)
+from aibmd.model.criteria import pattern_criterion, row_features, subject_criterion
+from aibmd.model.design import Design, Layout, build_design
+from aibmd.model.engine import EngineFit, fit_engine, refuse_constant_visit, refuse_hopeless
 from aibmd.model.formula import guard_formula
+from aibmd.model.rows import FurtherColumns
 from aibmd.model.spec import ModelSpec
-from aibmd.vocabulary import SUBJECT, VISIT, DfMethod, Information, Method
+from aibmd.vocabulary import DfMethod, Information, Method, VcovMethod
 
 
 def fit_mmrm(
@@ -28,14 +35,14 @@ def fit_mmrm(
     subject: str | None = None,
     visit: str | None = None,
     time: str | None = None,
-    covariance: str = "un",
+    covariance: str | Sequence[str] = "un",
     group: str | None = None,
     repeated: str | None = None,
     weights: str | None = None,
     sampling_weights: str | None = None,
     method: Method = "reml",
     df_method: DfMethod | None = None,
-    vcov: str = "model",
+    vcov: VcovMethod = "model",
     information: Information = "observed",
 ) -> MixedFit:
     """Fit a mixed model for repeated measures: correlated visits, any of them missing.
@@ -52,16 +59,33 @@ def fit_mmrm(
         Long form, one row per subject and visit. A Cohort supplies subject and visit.
     subject, visit : str
         Columns. Visits are ordered by category, else naturally (VIS2 before VIS10).
-    covariance : {"un", "cs"}
-        Visit covariance, see ``aibmd.model.covariance.STRUCTURES``.
+    covariance : str or sequence of str
+        ``un toep toeph ar1 ar1h cs csh ad adh sp_exp``, see
+        ``aibmd.model.covariance.STRUCTURES`` for when to choose which; a product such as
+        ``"un@ar1"``: levels of `repeated` left of @, visits (or times) right of it. A list is
+        a pre-specified path: the next is fitted only where the one before was not certified as
+        a maximum, never for a better AIC or p-value; ``fit.attempts`` tells.
+    time : str, optional
+        Column of times for ``sp_exp``; correlation is ``rho ** distance`` in its unit.
+    group : str, optional
+        Column, constant within subjects; each level gets covariance parameters of its own.
+    repeated : str, optional
+        Second repeated factor, such as ``"skeletal_site"``. With ``covariance="un"`` every
+        combination with a visit has its own variance and covariances.
+    weights : str, optional
+        Precision weights: a row's variance is divided by its weight.
+    sampling_weights : str, optional
+        Weights of subjects (propensity, censoring). They ask for a sandwich, because model-based
+        standard errors would take them for data. Scaled to a mean of one.
     method : {"reml", "ml"}
-    df_method : {"kenward_roger", "satterthwaite", "residual", "normal"}, optional
-        None means Kenward-Roger for REML and Satterthwaite for ML.
+    df_method : str, optional
+        ``kenward_roger kenward_roger_second_order satterthwaite between_within residual
+        normal``. None means Kenward-Roger for REML, Satterthwaite for ML and for a sandwich.
+    vcov : {"model", "CR0", "CR2", "CR3"}
+        Model-based, or the cluster-robust sandwich by subject.
     information : {"observed", "expected"}
         Information of the covariance parameters; observed as in mmrm, lmerTest and SAS,
         expected as in pbkrtest.
-    time, group, repeated, weights, sampling_weights, vcov
-        Reserved; values other than the default are refused for now.
 
     Returns
     -------
@@ -94,110 +118,115 @@ def fit_mmrm(
     True
     """
     # 1. The specification: what was asked for, refused early where it cannot be had.
-    _refuse_reserved(time, group, repeated, weights, sampling_weights, vcov)
-    frame, subject, visit = _resolve_data(data, subject, visit)
-    spec = ModelSpec(formula, subject, visit, covariance, method, df_method, information)
-    structure = get_structure(covariance)
-    choose_df_method(df_method, method)
-    guarded = guard_formula(formula, frame.columns)
-    # 2. The design: complete rows, coded, summed to cross-products.
-    design = build_design(frame, guarded, subject, visit)
-    # 3. The engine: the maximum of the likelihood, certified.
-    engine = fit_engine(design.cross, structure, design.rows.visits, method)
-    # 4. Inference for any linear function of the coefficients.
-    inference = build_inference(engine, df_method, information)
-    _warn(engine, design.coding, design.rows.visits)
-    return MixedFit(spec, design, engine, inference)
+    path = (covariance,) if isinstance(covariance, str) else tuple(covariance)
+    if not path:
+        raise AibmdError("covariance= is an empty list; name at least one structure")
+    choices = [parse_covariance(name) for name in path]
+    frame, subject, visit = resolve_data(data, subject, visit, may_repeat=repeated is not None)
+    time = cohort_time(data, time)
+    for choice in choices:
+        check_choice(choice, repeated, time)
+    has_visits = any(choice.is_scheduled for choice in choices)
+    if has_visits and visit is None:
+        raise AibmdError("visit= is missing: name the column that holds the visit")
+    check_options(
+        frame,
+        visit=visit,
+        group=group,
+        repeated=repeated,
+        weights=weights,
+        sampling_weights=sampling_weights,
+    )
+    spec = ModelSpec(
+        formula,
+        subject,
+        visit,
+        path[0],
+        method,
+        df_method,
+        information,
+        time=None if all(choice.is_scheduled for choice in choices) else time,
+        group=group,
+        repeated=repeated,
+        weights=weights,
+        sampling_weights=sampling_weights,
+        vcov=vcov,
+        fallback=path[1:],
+    )
+    check_options(frame, time=spec.time)
+    choose_df_method(df_method, method, vcov, sampling_weights is not None)
+    # 2. to 4. for the first covariance that is certified.
+    attempts: list[Attempt] = []
+    designs: dict[Layout, Design] = {}
+    for choice in choices:
+        layout: Layout = "cells" if choice.is_scheduled else "rows"
+        if layout not in designs:
+            designs[layout] = _build(frame, spec, layout)
+        try:
+            fit = _fit_choice(designs[layout], choice, spec, tuple(attempts))
+        except ConvergenceError as failure:
+            if len(choices) == 1:
+                raise
+            attempts.append(Attempt(choice.text, False, True, (str(failure),)))
+            continue
+        if fit.converged or len(choices) == 1:
+            warn_about(fit)
+            return fit
+        attempts.append(fit.attempts[-1])
+    raise ConvergenceError(
+        "no covariance of the list was certified as a maximum:\n" + describe_attempts(attempts)
+    )
 
 
-def _refuse_reserved(
-    time: Any, group: Any, repeated: Any, weights: Any, sampling_weights: Any, vcov: str
-) -> None:
-    reserved = {
-        "time": time,
-        "group": group,
-        "repeated": repeated,
-        "weights": weights,
-        "sampling_weights": sampling_weights,
-        "vcov": None if vcov == "model" else vcov,
-    }
-    for name, value in reserved.items():
-        if value is not None:
-            raise AibmdError(f"{name}={value!r}: this version fits without {name}; leave it out")
+def _build(frame: pd.DataFrame, spec: ModelSpec, layout: Layout) -> Design:
+    """The design: complete rows, coded, summed to cross-products."""
+    guarded = guard_formula(spec.formula, frame.columns)
+    further = FurtherColumns(
+        time=spec.time if layout == "rows" else None,
+        repeated=spec.repeated,
+        group=spec.group,
+        weights=spec.weights,
+        sampling_weights=spec.sampling_weights,
+    )
+    return build_design(
+        frame, guarded, spec.subject, spec.visit, further=further, layout=layout
+    )
 
 
-def _resolve_data(
-    data: "pd.DataFrame | Cohort", subject: str | None, visit: str | None
-) -> tuple[pd.DataFrame, Any, Any]:
-    """A table and its subject and visit columns."""
-    if isinstance(data, pd.DataFrame):
-        frame = data
-    elif isinstance(data, Cohort):
-        _refuse_several_sites(data)
-        frame, subject, visit = data.to_frame(), subject or SUBJECT, visit or VISIT
-    else:
-        raise AibmdError(f"data is a {type(data).__name__}; give a DataFrame or a Cohort")
-    for role, name in (("subject", subject), ("visit", visit)):
-        if name is None:
-            raise AibmdError(f"{role}= is missing: name the column that holds the {role}")
-        if name not in frame.columns:
-            known = ", ".join(map(str, frame.columns))
-            raise AibmdError(f"{role}={name!r} is not a column; the columns are {known}")
-    if not frame.columns.is_unique:
-        twice = frame.columns[frame.columns.duplicated()][0]
-        raise AibmdError(f"two columns are called {twice!r}; rename one")
-    if not len(frame):
-        raise AibmdError("the table has no rows")
-    return frame, subject, visit
+def _fit_choice(
+    design: Design, choice: CovarianceChoice, spec: ModelSpec, before: tuple[Attempt, ...]
+) -> MixedFit:
+    """The engine: the maximum of the likelihood, certified; then its inference."""
+    rows = design.rows
+    refuse_hopeless(design.least_squares)
+    term = build_visit_term(
+        choice,
+        rows.visits,
+        None if rows.repeated is None else rows.repeated.labels,
+        None if rows.group is None else rows.group.labels,
+    )
+    features = row_features(design, choice)
+    engine = _run_engine(design, choice, term, features, spec.method)
+    certificate = engine.certificate
+    attempt = Attempt(
+        choice.text, certificate.converged, certificate.singular, certificate.messages
+    )
+    if not certificate.converged and spec.fallback:
+        raise ConvergenceError("; ".join(certificate.messages) or "not certified as a maximum")
+    inference = build_inference(
+        engine, spec.df_method, spec.information, spec.vcov, design, features
+    )
+    return MixedFit(spec, design, features, engine, inference, choice, (*before, attempt))
 
 
-def _refuse_several_sites(cohort: Cohort) -> None:
-    sites = cohort.skeletal_sites
-    if len(sites) > 1:
-        raise AibmdError(
-            f"the cohort has {len(sites)} skeletal sites ({', '.join(sites)}) and one model takes "
-            "one: fit each on its own, for example "
-            f"fit_mmrm(formula, cohort.select(skeletal_site={sites[0]!r})), and adjust over sites"
-        )
-
-
-def _warn(engine: EngineFit, coding: Coding, visits: tuple[str, ...]) -> None:
-    certificate, dropped = engine.certificate, coding.dropped_columns
-    if certificate.singular:
-        warnings.warn(
-            "the covariance is singular: " + "; ".join(certificate.messages),
-            SingularFitWarning,
-            stacklevel=3,
-        )
-    elif not certificate.converged:
-        warnings.warn(
-            "not certified as a maximum: " + "; ".join(certificate.messages),
-            ConvergenceWarning,
-            stacklevel=3,
-        )
-    if dropped:
-        warnings.warn(
-            f"columns that repeat earlier ones were dropped: {', '.join(dropped)}",
-            DataWarning,
-            stacklevel=3,
-        )
-    for name in (name for name, levels in coding.levels.items() if len(levels) == 1):
-        warnings.warn(
-            f"factor {name!r} has one level in the rows used ({coding.levels[name][0]}); its terms "
-            "add nothing to the model",
-            DataWarning,
-            stacklevel=3,
-        )
-    _warn_undetermined(engine.Sigma, visits)
-
-
-def _warn_undetermined(Sigma: FloatArray, visits: tuple[str, ...]) -> None:
-    pairs = zip(*np.nonzero(np.triu(np.isnan(Sigma))), strict=True)
-    unseen = [f"{visits[j]} with {visits[k]}" for j, k in pairs]
-    if unseen:
-        warnings.warn(
-            f"no subject has both visits of: {', '.join(unseen)}; their covariance is not "
-            "estimated, and nothing printed depends on it",
-            DataWarning,
-            stacklevel=4,
-        )
+def _run_engine(
+    design: Design, choice: CovarianceChoice, term: Any, features: Any, method: Method
+) -> EngineFit:
+    if not choice.is_scheduled:
+        return fit_engine(*subject_criterion(design, term, features, method))
+    criterion, start = pattern_criterion(design, term, choice, method)
+    if choice.right.has_own_variances and choice.left is None:
+        cells = [str(cell) for cell in range(len(start.moments))]
+        labels = design.rows.visits if len(cells) == len(design.rows.visits) else tuple(cells)
+        refuse_constant_visit(start.moments, start.counts, labels)
+    return fit_engine(criterion, start)

@@ -1,7 +1,8 @@
-"""Kenward and Roger (1997), first order, labels (K1) to (K9) of docs/methods/kenward_roger.md.
+"""Kenward and Roger (1997), labels (K1) to (K10) of docs/methods/kenward_roger.md.
 
-The second-derivative term of the paper is left out. It vanishes where Sigma is linear in
-its parameters (un, cs), and leaving it out makes the result free of parameterisation.
+First order leaves out the second-derivative term of the paper. That term vanishes where V is
+linear in its parameters (un, cs, toep, random effects); without it the result is free of
+parameterisation.
 """
 
 from dataclasses import dataclass
@@ -10,28 +11,31 @@ import numpy as np
 
 from aibmd.linalg.symmetric import FloatArray
 from aibmd.model.engine import EngineFit
-from aibmd.model.likelihood import kenward_roger_sum
 
 
-def compute_adjusted_vcov(fit: EngineFit, theta_vcov: FloatArray) -> FloatArray:
+def compute_adjusted_vcov(
+    fit: EngineFit, theta_vcov: FloatArray, second_order: bool = False
+) -> FloatArray:
     """Covariance of beta, corrected for estimating Sigma (K1).
 
     Parameters
     ----------
     fit : EngineFit
     theta_vcov : (n_theta, n_theta) array
-        In the basis of the cross-products.
+        In the basis of the least squares.
+    second_order : bool
+        Whether to add the second-derivative term of the paper (K10).
 
     Returns
     -------
     (p, p) array, on the user's scale
     """
     Phi, P = fit.at.Phi, fit.derivatives.P
-    Q_sum = kenward_roger_sum(fit.cross, fit.at, fit.E, theta_vcov)
+    Q_sum = fit.criterion.kenward_roger_sums(fit.theta_scaled, fit.at, theta_vcov, second_order)
     weighted = np.tensordot(theta_vcov, P, axes=1)
     P_sum = np.einsum("hpq,qr,hrs->ps", weighted, Phi, P, optimize=True)
     bias = Phi @ (Q_sum - P_sum) @ Phi
-    return fit.to_user_scale(Phi + (bias + bias.T))
+    return fit.least_squares.to_user_vcov(Phi + (bias + bias.T))
 
 
 # (K5) is infinite at A2 = q; this near, moments are matched to either side instead.

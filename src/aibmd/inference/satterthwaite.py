@@ -1,5 +1,7 @@
 """Satterthwaite degrees of freedom, labels (S1) to (S4) of docs/methods/satterthwaite.md."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from aibmd.linalg.symmetric import FloatArray
@@ -33,20 +35,24 @@ def compute_df(
         return np.asarray(2.0 * variance**2 / denominator)  # (S3)
 
 
-def compute_f_df(
-    L: FloatArray, Phi: FloatArray, Phi_gradient: FloatArray, theta_vcov: FloatArray
+def combine_f_df(
+    L: FloatArray, spread: FloatArray, df_of: Callable[[FloatArray], FloatArray]
 ) -> float:
     """Denominator degrees of freedom of the joint test of L beta = 0 (S4).
 
-    The test is split into independent one-df tests along the eigenvectors of L Phi L';
-    the F distribution is then matched on its mean.
+    The test is split into independent one-df tests along the eigenvectors of the covariance
+    of L beta; the F distribution is then matched on its mean.
 
     Parameters
     ----------
     L : (q, p) array of full row rank
+    spread : (q, q) array
+        Covariance of the estimates of L beta.
+    df_of : callable
+        (q, p) -> df of each row.
     """
-    _, vectors = np.linalg.eigh(L @ Phi @ L.T)
-    nu = compute_df(vectors.T @ L, Phi, Phi_gradient, theta_vcov)
+    _, vectors = np.linalg.eigh(spread)
+    nu = df_of(vectors.T @ L)
     if len(nu) == 1 or np.ptp(nu) <= _SAME_DF * nu.mean():
         return float(nu.mean())
     if (nu <= 2.0).any():

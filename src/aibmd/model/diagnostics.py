@@ -8,14 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aibmd.linalg.symmetric import BoolArray, FloatArray
-from aibmd.model.likelihood import Derivatives
+from aibmd.linalg.symmetric import FloatArray
+from aibmd.model.boundary import Boundary
+from aibmd.model.criterion import Derivatives
 
 # Twice the log-likelihood left to gain; 1e-8 moves an estimate by 1e-4 of its standard error.
 GAIN_TOLERANCE = 1e-8
 # Smallest share of the information that is left after estimating the means.
 INFORMATION_TOLERANCE = 1e-8
-# Smallest eigenvalue of an observed block of Sigma as a correlation matrix.
+# Smallest eigenvalue of a subject's covariance as a correlation matrix.
 SINGULAR_TOLERANCE = 1e-6
 
 
@@ -29,19 +30,22 @@ class Certificate:
         The gain left is nil and the information is positive definite.
     singular : bool
         The covariance is on the boundary, whatever `converged` says.
+    is_bounded : bool
+        The likelihood has a maximum; false where it rises as V becomes singular.
     gain_left : float
         Log-likelihood a further step would still add.
     smallest_information : float
         Smallest eigenvalue of the observed information beside what it would be were the
         means known.
     smallest_correlation : float
-        Smallest eigenvalue over the observed correlation matrices.
+        Smallest eigenvalue over the correlation matrices of subjects' rows.
     messages : tuple of str
         What is wrong, in words; empty when nothing is.
     """
 
     converged: bool
     singular: bool
+    is_bounded: bool
     gain_left: float
     smallest_information: float
     smallest_correlation: float
@@ -56,8 +60,8 @@ class Certificate:
 def certify(
     decrement: float,
     derivatives: Derivatives,
-    Sigma: FloatArray,
-    observed: BoolArray,
+    smallest_correlation: float,
+    boundary: Boundary,
     parameter_names: tuple[str, ...],
 ) -> Certificate:
     """Judge a finished fit.
@@ -67,30 +71,37 @@ def certify(
     decrement : float
         Newton decrement at the end.
     derivatives : Derivatives
-    Sigma : (m, m) array
-    observed : (K, m) bool array
+    smallest_correlation : float
+    boundary : Boundary
+        Of the random effects; nothing lost where there are none.
     parameter_names : tuple of str
     """
-    shares, directions = _information_shares(derivatives)
-    smallest_information = float(shares[0])
-    smallest_correlation = _smallest_correlation(Sigma, observed)
-    gains = decrement <= GAIN_TOLERANCE
+    shares, directions = _information_shares(derivatives, boundary)
+    smallest_information = float(shares[0]) if len(shares) else 1.0
+    gains = decrement <= GAIN_TOLERANCE and boundary.escape is None
     is_definite = smallest_information > INFORMATION_TOLERANCE
-    singular = smallest_correlation <= SINGULAR_TOLERANCE
+    is_bounded = smallest_correlation > SINGULAR_TOLERANCE
     messages = []
-    if not is_definite and not singular:
-        messages.append(_explain_information(directions[:, 0], parameter_names))
+    if not is_definite and is_bounded:
+        weakest = boundary.tangent @ directions[:, 0]
+        messages.append(_explain_information(weakest, parameter_names))
     if not gains and np.isfinite(decrement):
         messages.append(f"scoring stopped with {decrement / 2:.2g} of log-likelihood still to gain")
-    if singular:
+    if not is_bounded:
         messages.append(
             "the likelihood rises without bound as the covariance becomes singular (smallest "
             f"eigenvalue of the correlations {smallest_correlation:.0e}): too few subjects, or "
             "visits that repeat each other, for this structure"
         )
+    if boundary.n_lost:
+        messages.append(
+            f"the random effects lose {boundary.n_lost} of their dimensions: a variance is zero or "
+            "a correlation is one in size; parameters held there drop out of the inference"
+        )
     return Certificate(
-        converged=gains and is_definite and not singular,
-        singular=singular,
+        converged=gains and is_definite and is_bounded,
+        singular=not is_bounded or boundary.n_lost > 0,
+        is_bounded=is_bounded,
         gain_left=decrement / 2,
         smallest_information=smallest_information,
         smallest_correlation=smallest_correlation,
@@ -98,20 +109,12 @@ def certify(
     )
 
 
-def _smallest_correlation(Sigma: FloatArray, observed: BoolArray) -> float:
-    """Smallest eigenvalue over the observed blocks of Sigma, each as a correlation matrix."""
-    variance = np.diagonal(Sigma)
-    if not (np.isfinite(Sigma).all() and (variance > 0).all()):
-        return -np.inf
-    scale = 1.0 / np.sqrt(variance)
-    both = observed[:, :, None] & observed[:, None, :]
-    blocks = np.where(both | np.eye(len(Sigma), dtype=bool), Sigma * scale[:, None] * scale, 0.0)
-    return float(np.linalg.eigvalsh(blocks).min())
-
-
-def _information_shares(derivatives: Derivatives) -> tuple[FloatArray, FloatArray]:
+def _information_shares(
+    derivatives: Derivatives, boundary: Boundary
+) -> tuple[FloatArray, FloatArray]:
     """Eigenvalues, ascending, and directions of observed information in the metric (M4)."""
-    observed, metric = derivatives.observed, derivatives.known_mean
+    observed = boundary.restrict(derivatives.observed)
+    metric = boundary.restrict(derivatives.known_mean, with_bend=False)
     n_theta = len(observed)
     try:
         scale = 1.0 / np.sqrt(np.diagonal(metric))

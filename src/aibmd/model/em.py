@@ -7,34 +7,30 @@ of an interior maximum for a ridge, and EM does not.
 import numpy as np
 
 from aibmd.linalg.symmetric import FloatArray, triangle
-from aibmd.model.cross_products import CrossProducts
-from aibmd.model.likelihood import differentiate, evaluate
-from aibmd.vocabulary import Method
+from aibmd.model.pattern_likelihood import PatternCriterion
 
 EM_STEPS = 300
 
 
-def approach_by_em(
-    cross: CrossProducts, E: FloatArray, theta: FloatArray, method: Method
-) -> FloatArray:
+def approach_by_em(criterion: PatternCriterion, theta: FloatArray) -> FloatArray:
     """Move an unstructured theta uphill by `EM_STEPS` steps (M9).
 
     Parameters
     ----------
-    cross : CrossProducts
-    E : (n_theta, m, m) array
-        All elements of Sigma, in packed order.
+    criterion : PatternCriterion
+        Whose parameters are all elements of Sigma, in packed order.
     theta : (n_theta,) array
-    method : "reml" or "ml"
     """
-    n_subjects, m = int(cross.n_subjects.sum()), cross.n_visits
+    m = criterion.cross.n_visits
+    n_subjects = float(criterion.cross.n_subjects.sum())
     for _ in range(EM_STEPS):
-        Sigma = np.tensordot(theta, E, axes=1)
-        at = evaluate(cross, Sigma, method)
+        at = criterion.evaluate(theta)
         if at is None:
             break
+        Sigma = criterion.sigma(theta)
         # An off-diagonal element moves two entries of Sigma, hence the half.
-        S = np.tensordot(differentiate(cross, at, E, method).score, E, axes=1)
+        score = criterion.differentiate(theta, at).score
+        S = np.tensordot(score, criterion.first(theta), axes=1)
         S = np.where(np.eye(m, dtype=bool), S, 0.5 * S)
         theta = (Sigma + (2.0 / n_subjects) * Sigma @ S @ Sigma)[triangle(m)]
     return theta

@@ -4,7 +4,8 @@ import numpy as np
 
 from aibmd.linalg.basis import OrthonormalBasis, full_rank_basis
 from aibmd.linalg.symmetric import FloatArray, IntArray, pack_symmetric
-from aibmd.model.cross_products import CrossProducts, residual_scale, visit_pairs
+from aibmd.model.cross_products import CrossProducts, visit_pairs
+from aibmd.model.least_squares import LeastSquares, residual_scale
 from aibmd.model.patterns import VisitPatterns
 from aibmd.model.subject_coding import SubjectCoding
 
@@ -39,16 +40,13 @@ def collect_from_subjects(
         stacked = np.column_stack([coding.C[block], scaled[rows]])
         blocks.append(_spread(stacked.T @ stacked, M[seen]))
     return CrossProducts(
+        least_squares=LeastSquares(basis, beta0, scale, len(y)),
         observed=patterns.observed,
-        n_subjects=patterns.n_subjects,
+        n_subjects=patterns.n_subjects.astype(float),
         pattern=pattern,
         first=first,
         second=second,
         gram=np.concatenate(blocks),
-        basis=basis,
-        beta0=beta0,
-        scale=scale,
-        n_rows=len(y),
     )
 
 

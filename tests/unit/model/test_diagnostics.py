@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aibmd.model.diagnostics import certify
-from aibmd.model.likelihood import Derivatives
+from aibmd.model.pattern_likelihood import Derivatives
 
 NAMES = ("var(a)", "cov(a, b)", "var(b)")
 ALL = np.array([[True, True]])

@@ -8,7 +8,7 @@ from made_trials import make_trial
 from aibmd.model.covariance import STRUCTURES
 from aibmd.model.design import build_design
 from aibmd.model.formula import guard_formula
-from aibmd.model.likelihood import (
+from aibmd.model.pattern_likelihood import (
     differentiate,
     evaluate,
     kenward_roger_sum,

@@ -8,7 +8,7 @@ from aibmd.linalg import inverse_spd
 from aibmd.model.covariance import STRUCTURES
 from aibmd.model.design import build_design
 from aibmd.model.formula import guard_formula
-from aibmd.model.likelihood import residual_moments
+from aibmd.model.pattern_likelihood import residual_moments
 from aibmd.model.optimiser import MAX_STEPS, maximise
 
 

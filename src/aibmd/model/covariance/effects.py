@@ -55,6 +55,11 @@ class RandomEffectsTerm(CovarianceTerm):
         return np.ones(len(self.pairs), dtype=bool)
 
     @property
+    def is_variance(self) -> BoolArray:
+        """The diagonal of G."""
+        return np.array([u == v for u, v in self.pairs])
+
+    @property
     def effects(self) -> tuple[EffectsBlock, ...]:
         """One block, or one for each effect where they are uncorrelated."""
         q = len(self.columns)
@@ -106,6 +111,11 @@ class SumTerm(CovarianceTerm):
     def has_unit(self) -> BoolArray:
         """Of each term in turn."""
         return np.concatenate([part.has_unit for part in self.parts])
+
+    @property
+    def is_variance(self) -> BoolArray:
+        """Of each term in turn."""
+        return np.concatenate([part.is_variance for part in self.parts])
 
     @property
     def effects(self) -> tuple[EffectsBlock, ...]:

@@ -49,6 +49,11 @@ class CovarianceTerm(ABC):
         """Whether each parameter is in squared units of the response."""
 
     @property
+    @abstractmethod
+    def is_variance(self) -> BoolArray:
+        """Whether each parameter is a variance; the others vanish where rows are independent."""
+
+    @property
     def effects(self) -> tuple[EffectsBlock, ...]:
         """Blocks of theta that must stay positive semidefinite."""
         return ()
@@ -95,6 +100,11 @@ class StructureTerm(CovarianceTerm):
         """Whether each parameter is in squared units."""
         return self.structure.has_unit(len(self.labels))
 
+    @property
+    def is_variance(self) -> BoolArray:
+        """Whether each parameter is a variance."""
+        return self.structure.is_variance(len(self.labels))
+
     def _spread(self, small: FloatArray, rows: RowFeatures) -> FloatArray:
         code = _codes(rows, self.axis)
         return np.asarray(small[..., code[..., :, None], code[..., None, :]])
@@ -136,6 +146,11 @@ class IndependentTerm(CovarianceTerm):
         """It is in squared units."""
         return np.array([True])
 
+    @property
+    def is_variance(self) -> BoolArray:
+        """It is a variance."""
+        return np.array([True])
+
     def value(self, theta: FloatArray, rows: RowFeatures) -> FloatArray:
         return theta[0] * self.first(theta, rows)[0]
 
@@ -173,6 +188,11 @@ class ProductTerm(CovarianceTerm):
     def has_unit(self) -> BoolArray:
         """Units stay with A."""
         return np.concatenate([self.left.has_unit, np.zeros(len(self.right.names) - 1, bool)])
+
+    @property
+    def is_variance(self) -> BoolArray:
+        """Those of A, then those of B without its first."""
+        return np.concatenate([self.left.is_variance, self.right.is_variance[1:]])
 
     def _split(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         n = len(self.left.names)
@@ -224,6 +244,11 @@ class GroupedTerm(CovarianceTerm):
     def has_unit(self) -> BoolArray:
         """As in the base."""
         return np.tile(self.base.has_unit, len(self.labels))
+
+    @property
+    def is_variance(self) -> BoolArray:
+        """As in the base."""
+        return np.tile(self.base.is_variance, len(self.labels))
 
     def _parts(self, theta: FloatArray, rows: RowFeatures) -> list[tuple[FloatArray, FloatArray]]:
         code = _codes(rows, self.axis)
@@ -286,6 +311,11 @@ class RestrictedTerm(CovarianceTerm):
     def has_unit(self) -> BoolArray:
         """Of the free parameters."""
         return np.asarray(self.base.has_unit[self.free])
+
+    @property
+    def is_variance(self) -> BoolArray:
+        """Of the free parameters."""
+        return np.asarray(self.base.is_variance[self.free])
 
     def complete(self, theta: FloatArray) -> FloatArray:
         """All parameters, the free ones at theta."""
