@@ -5,7 +5,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from aibmd.errors import AibmdError
+from aibmd.model.covariance.effects import RandomEffectsTerm, SumTerm
 from aibmd.model.covariance.features import RowFeatures
+from aibmd.model.covariance.terms import CovarianceTerm, GroupedTerm
 from aibmd.model.pattern_likelihood import PatternCriterion
 
 if TYPE_CHECKING:
@@ -43,3 +46,51 @@ def _unit_distance(fit: "MixedFit", group: int) -> pd.DataFrame:
     labels = [f"{level} time {time}".strip() for level in levels for time in (0, 1)]
     V = fit.engine.covariance.value(fit.engine.theta, cells)
     return pd.DataFrame(V, index=labels, columns=labels)
+
+
+def effects_terms(fit: "MixedFit") -> list[tuple[RandomEffectsTerm, np.ndarray]]:
+    """Random-effects terms of the fit with their parameters, on the user's scale."""
+    term = fit.engine.covariance
+    if not isinstance(term, SumTerm):
+        raise AibmdError("this is a marginal model: it has no random effects; use fit_lmm")
+    pairs = zip(term.parts, term.split(fit.engine.theta), strict=True)
+    return [(part, own) for part, own in pairs if isinstance(part, RandomEffectsTerm)]
+
+
+def random_covariance_table(fit: "MixedFit") -> Any:
+    """G, or a dict of them by grouping."""
+    tables = {
+        part.grouping: pd.DataFrame(
+            part.G(own), index=list(part.columns), columns=list(part.columns)
+        )
+        for part, own in effects_terms(fit)
+    }
+    return next(iter(tables.values())) if len(tables) == 1 else tables
+
+
+def residual_term(fit: "MixedFit") -> tuple[CovarianceTerm, np.ndarray]:
+    """The term of what remains beside random effects, with its parameters."""
+    term = fit.engine.covariance
+    if not isinstance(term, SumTerm):
+        return term, fit.engine.theta
+    return term.parts[-1], term.split(fit.engine.theta)[-1]
+
+
+def residual_variance_table(fit: "MixedFit") -> Any:
+    """Variance of a single error."""
+    if fit.is_marginal:
+        raise AibmdError("the errors of a marginal model have the variances of fit.covariance")
+    term, theta = residual_term(fit)
+    if isinstance(term, GroupedTerm):
+        variances = theta.reshape(len(term.labels), -1)
+        if variances.shape[1] == 1 or len(term.base.names) == 2:
+            return pd.Series(variances[:, 0], index=list(term.labels), name="residual_variance")
+        return {
+            label: pd.Series(own, index=list(term.base.names))
+            for label, own in zip(term.labels, variances, strict=True)
+        }
+    if len(theta[term.is_variance]) == 1:
+        return float(theta[0])
+    return pd.Series(theta[term.is_variance], index=[
+        name for name, is_variance in zip(term.names, term.is_variance, strict=True) if is_variance
+    ], name="residual_variance")

@@ -8,7 +8,11 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from aibmd.fitting.attempts import Attempt
-from aibmd.fitting.covariance_tables import covariance_table
+from aibmd.fitting.covariance_tables import (
+    covariance_table,
+    random_covariance_table,
+    residual_variance_table,
+)
 from aibmd.fitting.summary import format_summary
 from aibmd.inference import CoefficientInference, check_conf_level, compute_t_p_value
 from aibmd.linalg.symmetric import FloatArray
@@ -47,7 +51,8 @@ class MixedFit:
     ``params``, ``bse``, ``df``, ``tvalues`` and ``pvalues`` are Series named as formulaic
     names columns. ``bse`` and ``cov_params()`` are of the matrix the tests used, so under
     Kenward-Roger they are the adjusted ones. ``aic`` counts covariance parameters only and
-    ``bic`` uses the number of subjects, as R mmrm does.
+    ``bic`` uses the number of subjects, as R mmrm does; with random effects ``aic`` counts
+    coefficients too and ``bic`` uses the rows, as lme4 does.
     """
 
     spec: ModelSpec
@@ -107,18 +112,25 @@ class MixedFit:
 
     @property
     def n_covariance_parameters(self) -> int:
-        """Parameters counted in `aic` and `bic`."""
+        """Covariance parameters estimated."""
         return len(self.engine.theta)
 
     @property
+    def n_parameters_counted(self) -> int:
+        """Parameters counted in `aic` and `bic`: lme4 counts the coefficients too."""
+        n_coefficients = 0 if self.is_marginal else len(self.inference.beta)
+        return self.n_covariance_parameters + n_coefficients
+
+    @property
     def aic(self) -> float:
-        """``-2 llf + 2 k``, k the number of covariance parameters."""
-        return -2.0 * self.llf + 2.0 * self.n_covariance_parameters
+        """``-2 llf + 2 k``, k the number of parameters counted."""
+        return -2.0 * self.llf + 2.0 * self.n_parameters_counted
 
     @property
     def bic(self) -> float:
-        """``-2 llf + k log(n_subjects)``."""
-        return -2.0 * self.llf + self.n_covariance_parameters * float(np.log(self.n_subjects))
+        """``-2 llf + k log(n)``, n the subjects of a marginal model, the rows of any other."""
+        n = self.n_subjects if self.is_marginal else self.n_obs
+        return -2.0 * self.llf + self.n_parameters_counted * float(np.log(n))
 
     @property
     def is_marginal(self) -> bool:
@@ -156,6 +168,16 @@ class MixedFit:
         For times of their own: the covariance of two rows at distance zero and one.
         """
         return covariance_table(self)
+
+    @property
+    def random_covariance(self) -> Any:
+        """Covariance G of the random effects; by grouping a dict where there are several."""
+        return random_covariance_table(self)
+
+    @property
+    def residual_variance(self) -> Any:
+        """Variance of a single error; a Series by level with ``residual_group``."""
+        return residual_variance_table(self)
 
     @property
     def n_obs(self) -> int:

@@ -19,9 +19,10 @@ from aibmd.model.covariance.build import (
     check_choice,
     parse_covariance,
 )
-from aibmd.model.criteria import pattern_criterion, row_features, subject_criterion
+from aibmd.model.criteria import pattern_criterion, subject_criterion
 from aibmd.model.design import Design, Layout, build_design
 from aibmd.model.engine import EngineFit, fit_engine, refuse_constant_visit, refuse_hopeless
+from aibmd.model.features import build_features
 from aibmd.model.formula import guard_formula
 from aibmd.model.rows import FurtherColumns
 from aibmd.model.spec import ModelSpec
@@ -205,7 +206,7 @@ def _fit_choice(
         None if rows.repeated is None else rows.repeated.labels,
         None if rows.group is None else rows.group.labels,
     )
-    features = row_features(design, choice)
+    features = build_features(rows, choice)
     engine = _run_engine(design, choice, term, features, spec.method)
     certificate = engine.certificate
     attempt = Attempt(

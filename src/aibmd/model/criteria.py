@@ -53,19 +53,6 @@ def order_by_subject(subject: IntArray, within: IntArray | None = None) -> Subje
     return SubjectOrder(order, starts, blocks)
 
 
-def row_features(design: Design, choice: CovarianceChoice | None) -> RowFeatures:
-    """What the covariance of a marginal model depends on, row by row."""
-    rows = design.rows
-    over_cells = choice is not None and choice.left is None and rows.repeated is not None
-    return RowFeatures(
-        visit=cell_codes(rows, with_group=False) if over_cells else rows.visit,
-        repeated=None if rows.repeated is None or over_cells else rows.repeated.codes,
-        group=None if rows.group is None else rows.group.codes,
-        residual_group=None if rows.residual_group is None else rows.residual_group.codes,
-        time=rows.time,
-    )
-
-
 def pattern_criterion(
     design: Design, term: CovarianceTerm, choice: CovarianceChoice, method: Method
 ) -> tuple[PatternCriterion, StartMoments]:
