@@ -66,7 +66,7 @@ DfMethod = Literal[
 ]
 Information = Literal["observed", "expected"]
 Adjustment = Literal["none", "holm", "bonferroni", "bh", "tukey", "dunnett", "mvt"]
-MarginalWeights = Literal["equal", "proportional"]
+MarginalWeights = Literal["equal", "proportional", "counterfactual"]
 
 ESTIMATE_COLUMNS: Final = (
     "estimate",

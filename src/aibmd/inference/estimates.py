@@ -200,7 +200,7 @@ class LinearEstimates:
 
 def multiply_known(C: FloatArray, rows: FloatArray) -> FloatArray:
     """``C @ rows`` where a missing row spoils only the products that use it."""
-    unknown = ~np.isfinite(rows).all(axis=1)
+    unknown: BoolArray = ~np.asarray(np.isfinite(rows).all(axis=1))
     product = C @ np.where(unknown[:, None], 0.0, rows)
     product[(C[:, unknown] != 0).any(axis=1)] = np.nan
     return np.asarray(product)

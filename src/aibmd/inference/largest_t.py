@@ -22,7 +22,7 @@ _UP_TO: Final = 6.0
 _NODES: Final = 64
 # Fewer where every node costs, and a smoother curve through them, for they carry noise.
 _COSTLY_NODES: Final = 28
-_COSTLY_DEGREE: Final = 20
+_COSTLY_DEGREE: Final = 24
 _LEAST_ERROR: Final = 1e-8
 # The scale s of t: steps in log s, down to where its density is exp(-40) of the peak.
 _SCALE_STEPS: Final = 400

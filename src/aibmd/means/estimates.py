@@ -8,7 +8,7 @@ import pandas as pd
 
 from aibmd.inference.coefficients import CoefficientInference
 from aibmd.inference.estimates import LinearEstimates
-from aibmd.linalg.symmetric import FloatArray
+from aibmd.linalg.symmetric import BoolArray, FloatArray
 from aibmd.model.coding import Coding
 
 
@@ -50,7 +50,7 @@ def estimate_functions(
 ) -> MarginalEstimates:
     """Estimate the rows of `L_full`; rows the design does not determine hold NaN."""
     L = L_full[:, coding.kept].copy()
-    known = np.isfinite(L_full).all(axis=1)
+    known: BoolArray = np.asarray(np.isfinite(L_full).all(axis=1))
     L[~(known & coding.find_estimable(np.where(known[:, None], L_full, 0.0)))] = np.nan
     for array in (L, L_full):
         array.flags.writeable = False
