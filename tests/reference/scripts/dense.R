@@ -156,7 +156,7 @@ evaluate_dense <- function(model, theta) {
 }
 
 log_likelihood_dense <- function(model, theta) {       # NULL where a covariance is not positive
-  S <- lapply(model$bases, function(f) f(theta)); p <- ncol(model$X)
+  S <- suppressWarnings(lapply(model$bases, function(f) f(theta))); p <- ncol(model$X)
   XVX <- matrix(0, p, p); XVy <- numeric(p); yVy <- logdet <- 0
   for (i in seq_along(model$rows)) {
     r <- model$rows[[i]]; a <- model$at[r]

@@ -135,5 +135,4 @@ for (s in sas) {
     type3_L = lapply(L3, unname), inference = list(block), sas_off_in_half_units_or_relative = d)
 }
 models <- lapply(models, function(m) m[!vapply(m, is.null, TRUE)])
-print(warnings())
 write_models("sas_dense", "dense.R on the models of peers/sas.json; `sas_off_in_half_units_or_relative`: below 1 means SAS printed this number rounded", models, character(0))
