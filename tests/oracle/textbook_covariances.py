@@ -195,13 +195,13 @@ def linear(B, subject, visit):
 
 def _from_entries(unit, cell):
     """V[r, s] = cell(theta, r, s) for rows of the same unit, else zero."""
-    rows = {}
+    rows, n = {}, len(unit)
     for r, code in enumerate(np.asarray(unit).tolist()):
         rows.setdefault(code, []).append(r)
 
     def V(theta):
-        out = np.zeros((len(unit), len(unit)), dtype=np.result_type(theta, float))
-        values = np.asarray(theta).tolist()
+        theta = np.asarray(theta)
+        values, out = theta.tolist(), np.zeros((n, n), dtype=np.result_type(theta, float))
         for together in rows.values():
             for r, s in product(together, together):
                 out[r, s] = cell(values, r, s)
