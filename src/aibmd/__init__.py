@@ -39,6 +39,7 @@ _HOME = {
     "anova": "fitting",
     "wald_test": "fitting",
     "emmeans": "means",
+    "emtrends": "means",
     "contrast": "means",
     "back_transform": "means",
 }
@@ -77,5 +78,5 @@ if TYPE_CHECKING:
     )
     from aibmd.fitting import MixedFit, anova, fit_mmrm, predict, wald_test
     from aibmd.inference import LinearEstimates
-    from aibmd.means import back_transform, contrast, emmeans
+    from aibmd.means import back_transform, contrast, emmeans, emtrends
     from aibmd.simulation import StudyDesign, simulate_cohort

@@ -67,7 +67,7 @@ DfMethod = Literal[
 VcovMethod = Literal["model", "CR0", "CR2", "CR3"]
 Information = Literal["observed", "expected"]
 Adjustment = Literal["none", "holm", "bonferroni", "bh", "tukey", "dunnett", "mvt"]
-MarginalWeights = Literal["equal", "proportional"]
+MarginalWeights = Literal["equal", "proportional", "counterfactual"]
 
 ESTIMATE_COLUMNS: Final = (
     "estimate",

@@ -1,173 +1,197 @@
 """A dense textbook mixed-model engine: the independent oracle of the tests.
 
-It shares no code with the package. Every subject gets its full covariance matrix,
-every derivative is a matrix product written as in the papers or a complex step, and
-there is no optimiser: everything is evaluated at a given covariance. `basis` names the
-linear parameters theta of Sigma = sum_k theta_k B_k (`un`: the distinct elements,
-`cs`: the variance and the covariance).
+It shares no code with the package and has no optimiser: everything is evaluated at a given
+theta, with the full n x n matrix V(theta), its inverse and matrix products as printed in the
+papers. For tiny data only. First derivatives of V are complex steps (exact to rounding);
+second derivatives are five-point differences of those (relative error near 1e-11, see
+`_STEP`), so observed information of a covariance that is not linear in theta carries 1e-10.
 
-Equations: Harville (1977) for the restricted likelihood; Kenward and Roger (1997,
-Biometrics 53:983-997) for `kenward_roger`; Fai and Cornelius (1996, J Stat Comput Simul
-54:363-378) for the several-df Satterthwaite rule; constant (N - p) log 2 pi + log|X'V^-1 X|.
+Equations: Harville (1977, JASA 72:320-338) for the restricted likelihood, with constant
+(N - p) log 2 pi + log|X'V^-1 X|; Fai and Cornelius (1996, J Stat Comput Simul 54:363-378);
+Kenward and Roger (1997, Biometrics 53:983-997); Bell and McCaffrey (2002, Survey Methodology
+28:169-181) with the symmetric root taken of the whitened residuals' covariance.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-
-def basis(structure, n_visits):
-    """Return B of shape (k, m, m) with Sigma = sum_k theta_k B_k."""
-    if structure == "cs":
-        return np.array([np.eye(n_visits), 1.0 - np.eye(n_visits)])
-    pairs = [(a, b) for a in range(n_visits) for b in range(a + 1)]
-    stack = np.zeros((len(pairs), n_visits, n_visits))
-    for k, (a, b) in enumerate(pairs):
-        stack[k, a, b] = stack[k, b, a] = 1.0
-    return stack
+# Of a complex step: its square vanishes beside any covariance in double precision.
+_TINY = 1e-30
+# Of a five-point difference, relative: its error is of order _STEP**4 and eps / _STEP.
+_STEP = 1e-3
+# (d for derivative) _STEP-multiples and weights of f'(x) = sum_j w_j f(x + j h) / h.
+_FIVE_POINTS = ((-2, 1 / 12), (-1, -2 / 3), (1, 2 / 3), (2, -1 / 12))
 
 
-def theta_of(Sigma, structure):
-    """Read the linear parameters from a covariance matrix."""
-    Sigma = np.asarray(Sigma, dtype=float)
-    if structure == "cs":
-        return np.array([Sigma[0, 0], Sigma[1, 0] if len(Sigma) > 1 else 0.0])
-    return np.array([Sigma[a, b] for a in range(len(Sigma)) for b in range(a + 1)])
+def log_det(A):
+    """By LU factors; an analytic function of A, so complex steps pass through."""
+    sign, log_abs = np.linalg.slogdet(A)
+    return np.log(sign) + log_abs
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class DenseModel:
-    """Design of a marginal model; `subject` and `visit` are integer codes per row."""
+    """y ~ N(X beta, V(theta)); `V` turns a real or complex theta into the n x n matrix."""
 
     X: np.ndarray
     y: np.ndarray
-    subject: np.ndarray
-    visit: np.ndarray
-    structure: str = "un"
+    V: Callable
     method: str = "reml"
-    n_visits: int | None = None
 
-    def __post_init__(self):
-        m = self.n_visits or int(np.max(self.visit)) + 1
-        self.B = basis(self.structure, m)
-        self.rows = [np.flatnonzero(self.subject == s) for s in np.unique(self.subject)]
-
-    def pieces(self, theta):
-        """Yield X_i, y_i, V_i^-1, dV_i (k, n_i, n_i) and log|V_i| per subject."""
-        Sigma = np.tensordot(theta, self.B, axes=1)
-        for rows in self.rows:
-            at = np.ix_(self.visit[rows], self.visit[rows])
-            sign, log_abs = np.linalg.slogdet(Sigma[at])
-            dV = self.B[(slice(None), *at)]
-            yield self.X[rows], self.y[rows], np.linalg.inv(Sigma[at]), dV, np.log(sign) + log_abs
-
-    def gls(self, theta):
-        """Return beta, Phi and log-likelihood; holds for complex theta too."""
-        parts = list(self.pieces(theta))
-        information = sum(X.T @ Vi @ X for X, _, Vi, _, _ in parts)
-        beta = np.linalg.solve(information, sum(X.T @ Vi @ y for X, y, Vi, _, _ in parts))
-        quad = sum((y - X @ beta) @ Vi @ (y - X @ beta) for X, y, Vi, _, _ in parts)
-        total = sum(p[4] for p in parts) + quad + len(self.y) * np.log(2 * np.pi)
+    def loglik(self, theta):
+        """Log-likelihood ("ml") or restricted log-likelihood ("reml") at the best beta."""
+        V = self.V(np.asarray(theta))
+        information = self.X.T @ np.linalg.solve(V, self.X)
+        residual = self.y - self.X @ np.linalg.solve(
+            information, self.X.T @ np.linalg.solve(V, self.y)
+        )
+        twice = log_det(V) + residual @ np.linalg.solve(V, residual)
+        twice = twice + len(self.y) * np.log(2 * np.pi)
         if self.method == "reml":
-            sign, log_abs = np.linalg.slogdet(information)
-            total = total + np.log(sign) + log_abs - len(beta) * np.log(2 * np.pi)
-        return beta, np.linalg.inv(information), -0.5 * total
+            twice = twice + log_det(information) - self.X.shape[1] * np.log(2 * np.pi)
+        return -twice / 2
 
     def score(self, theta):
-        """-1/2 tr(P dV_k) + 1/2 r'V^-1 dV_k V^-1 r, with V^-1 in place of P under ML."""
-        beta, Phi, _ = self.gls(theta)
-        total = 0.0
-        for X, y, Vi, dV, _ in self.pieces(theta):
-            u = Vi @ (y - X @ beta)
-            P = Vi - Vi @ X @ Phi @ X.T @ Vi if self.method == "reml" else Vi
-            total = total + (dV @ u @ u - np.trace(P @ dV, axis1=1, axis2=2)) / 2
-        return total
-
-    def information(self, theta, kind="observed"):
-        """Observed: minus the Hessian, by a complex step of the score. Expected: its mean."""
+        """Gradient of `loglik` by complex steps, exact to rounding."""
         theta = np.asarray(theta, dtype=float)
-        if kind == "observed":
-            h = 1e-20 * np.max(np.abs(theta))
-            steps = [theta + 1j * h * e for e in np.eye(len(theta))]
-            H = -np.array([np.imag(self.score(t)) / h for t in steps])
-            return (H + H.T) / 2
-        _, Phi, _ = self.gls(theta)
-        P1, Q = self.kr_pieces(theta)
-        total = sum(
-            np.einsum("kab,lba->kl", Vi @ dV, Vi @ dV) for _, _, Vi, dV, _ in self.pieces(theta)
-        )
-        if self.method == "reml":
-            total = total - 2 * np.einsum("ab,klba->kl", Phi, Q)
-            total = total + np.einsum("ab,kbc,cd,lda->kl", Phi, P1, Phi, P1)
-        return total / 2
+        steps = 1j * _TINY * np.eye(len(theta))
+        return np.array([np.imag(self.loglik(theta + step)) / _TINY for step in steps])
 
-    def kr_pieces(self, theta):
-        """P_k = -X'V^-1 dV_k V^-1 X and Q_kl = X'V^-1 dV_k V^-1 dV_l V^-1 X, summed."""
-        P1, Q = 0.0, 0.0
-        for X, _, Vi, dV, _ in self.pieces(theta):
-            A = X.T @ Vi @ dV
-            P1 = P1 - A @ Vi @ X
-            Q = Q + A[:, None] @ Vi @ A.transpose(0, 2, 1)
-        return P1, Q
+    def dV(self, theta, k):
+        """Derivative of V by theta_k, exact to rounding."""
+        return np.imag(self.V(theta + 1j * _TINY * np.eye(len(theta))[k])) / _TINY
 
-    def at(self, theta, kind="observed"):
-        """Everything the tests need at one theta."""
-        beta, Phi, llf = self.gls(theta)
-        return Inference(
-            beta, Phi, llf, np.linalg.inv(self.information(theta, kind)), *self.kr_pieces(theta)
-        )
+    def d2V(self, theta, k, h):
+        """Derivative of V by theta_k and theta_h, relative error near 1e-11."""
+        step = _STEP * (abs(theta[h]) or 1.0)
+        at = [(theta + j * step * np.eye(len(theta))[h], weight) for j, weight in _FIVE_POINTS]
+        return sum(weight * self.dV(near, k) for near, weight in at) / step
+
+    def at(self, theta, information="observed"):
+        """Everything else, evaluated at one theta with W its inverse information."""
+        return Evaluated(self, np.asarray(theta, dtype=float), information)
 
 
-@dataclass
-class Inference:
-    """Estimates at a given theta, with W the inverse information for theta."""
+@dataclass(frozen=True, eq=False)
+class Evaluated:
+    """The model at one theta. Properties are written as in the papers, computed when asked."""
 
-    beta: np.ndarray
-    Phi: np.ndarray
-    llf: float
-    W: np.ndarray
-    P: np.ndarray
-    Q: np.ndarray
+    model: DenseModel
+    theta: np.ndarray
+    information: str = "observed"
 
-    def satterthwaite(self, L):
-        """Rows of L: estimates, SE, df; jointly: F, numerator df, denominator df.
+    @cached_property
+    def V(self):
+        return self.model.V(self.theta)
 
-        The joint df depends on the basis of the hypothesis, not on its row space alone.
-        """
-        dPhi = -self.Phi @ self.P @ self.Phi
-        one = np.array([satterthwaite_df(row, self.Phi, dPhi, self.W) for row in L])
-        values, vectors = np.linalg.eigh(L @ self.Phi @ L.T)
-        keep = values > 1e-10 * values.max()
-        rotated = vectors[:, keep].T @ L
-        F = np.mean((rotated @ self.beta) ** 2 / values[keep])
-        nu = np.array([satterthwaite_df(row, self.Phi, dPhi, self.W) for row in rotated])
-        se = np.sqrt(np.diag(L @ self.Phi @ L.T))
-        return L @ self.beta, se, one, F, int(keep.sum()), combine_df(nu)
+    @cached_property
+    def V_inverse(self):
+        return np.linalg.inv(self.V)
 
-    def adjusted_vcov(self):
-        """Phi_A of Kenward and Roger (1997) for a covariance linear in theta."""
-        Phi, P, W = self.Phi, self.P, self.W
-        Lam = np.einsum("kl,klab->ab", W, self.Q) - np.einsum("kl,kab,bc,lcd->ad", W, P, Phi, P)
-        return Phi + 2 * Phi @ Lam @ Phi
+    @cached_property
+    def Phi(self):
+        """Covariance of the estimates at known theta: (X'V^-1X)^-1."""
+        return np.linalg.inv(self.model.X.T @ self.V_inverse @ self.model.X)
 
-    def kenward_roger(self, L):
-        """Rows of L: estimates, adjusted SE, df; jointly: scaled F, df, scale."""
-        V_L = L @ self.adjusted_vcov() @ L.T
-        one = np.array([kr_df_scale(row[None], self.Phi, self.P, self.W)[0] for row in L])
-        df, scale = kr_df_scale(L, self.Phi, self.P, self.W)
-        estimate = L @ self.beta
-        F = scale / len(L) * estimate @ np.linalg.solve(V_L, estimate)
-        return estimate, np.sqrt(np.diag(V_L)), one, F, df, scale
+    @cached_property
+    def beta(self):
+        return self.Phi @ self.model.X.T @ self.V_inverse @ self.model.y
+
+    @cached_property
+    def llf(self):
+        return self.model.loglik(self.theta)
+
+    @cached_property
+    def projection(self):
+        """P = V^-1 - V^-1 X Phi X' V^-1, the matrix with P y = V^-1 (y - X beta)."""
+        V_inverse_X = self.V_inverse @ self.model.X
+        return self.V_inverse - V_inverse_X @ self.Phi @ V_inverse_X.T
+
+    @cached_property
+    def dV(self):
+        return [self.model.dV(self.theta, k) for k in range(len(self.theta))]
+
+    @cached_property
+    def expected(self):
+        """tr(P V_k P V_h) / 2; under ML with V^-1 in place of P."""
+        T = self.projection if self.model.method == "reml" else self.V_inverse
+        products = [T @ D for D in self.dV]
+        return np.array([[np.sum(A * B.T) for A in products] for B in products]) / 2
+
+    @cached_property
+    def observed(self):
+        """Minus the Hessian of `loglik`, from its analytic second derivative."""
+        T = self.projection if self.model.method == "reml" else self.V_inverse
+        u = self.projection @ self.model.y
+        Du = np.array([D @ u for D in self.dV])
+        curvature = self._second(lambda D: np.sum(T * D) - u @ D @ u)
+        return Du @ self.projection @ Du.T - self.expected + curvature / 2
+
+    @cached_property
+    def W(self):
+        """Covariance of the estimated theta: inverse observed or expected information."""
+        return np.linalg.inv(getattr(self, self.information))
+
+    @cached_property
+    def P(self):
+        """P_k = -X'V^-1 V_k V^-1 X."""
+        A = self.V_inverse @ self.model.X
+        return np.array([-A.T @ D @ A for D in self.dV])
+
+    @cached_property
+    def Q(self):
+        """Q_kh = X'V^-1 V_k V^-1 V_h V^-1 X."""
+        A = self.V_inverse @ self.model.X
+        DA = [D @ A for D in self.dV]
+        return np.array([[B.T @ self.V_inverse @ C for C in DA] for B in DA])
+
+    @cached_property
+    def R(self):
+        """R_kh = X'V^-1 V_kh V^-1 X."""
+        A = self.V_inverse @ self.model.X
+        return self._second(lambda D: A.T @ D @ A)
+
+    def _second(self, f):
+        """f(V_kh) for all k and h."""
+        k = range(len(self.theta))
+        upper = {(a, b): f(self.model.d2V(self.theta, a, b)) for a in k for b in k if a <= b}
+        return np.array([[upper[min(a, b), max(a, b)] for b in k] for a in k])
 
 
-def satterthwaite_df(row, Phi, dPhi, W):
+def adjusted_vcov(at, second_order=False):
+    """Phi_A of Kenward and Roger (1997); first order leaves the term -R/4 out."""
+    inner = at.Q - at.P[:, None] @ at.Phi @ at.P[None]
+    if second_order:
+        inner = inner - at.R / 4
+    return at.Phi + 2 * at.Phi @ np.einsum("kh,khab->ab", at.W, inner) @ at.Phi
+
+
+def satterthwaite_df(at, row):
     """2 v^2 / (g'W g), g the gradient of v = l'Phi l over theta."""
-    g = np.array([row @ D @ row for D in dPhi])
-    return 2 * (row @ Phi @ row) ** 2 / (g @ W @ g)
+    Phi_l = at.Phi @ row
+    g = np.array([-Phi_l @ P @ Phi_l for P in at.P])
+    return 2 * (row @ Phi_l) ** 2 / (g @ at.W @ g)
 
 
-def combine_df(nu):
-    """Fai and Cornelius: the df whose F mean matches the sum of squared t's."""
+def satterthwaite(at, L):
+    """Rows of L: estimates, SE, df; jointly: F, numerator df, denominator df.
+
+    The joint df depends on the basis of the hypothesis, not on its row space alone.
+    """
+    values, vectors = np.linalg.eigh(L @ at.Phi @ L.T)
+    keep = values > 1e-10 * values.max()
+    rotated = vectors[:, keep].T @ L
+    F = np.mean((rotated @ at.beta) ** 2 / values[keep])
+    joint = fai_cornelius(np.array([satterthwaite_df(at, row) for row in rotated]))
+    df = np.array([satterthwaite_df(at, row) for row in L])
+    return L @ at.beta, np.sqrt(np.diag(L @ at.Phi @ L.T)), df, F, int(keep.sum()), joint
+
+
+def fai_cornelius(nu):
+    """The denominator df whose F has the mean of the average of squared t's with df nu."""
     if np.ptp(nu) < 1e-8 * nu.mean():
         return nu.mean()
     if np.any(nu <= 2):
@@ -176,18 +200,28 @@ def combine_df(nu):
     return 2 * E / (E - len(nu))
 
 
-def kr_df_scale(L, Phi, P1, W):
-    """Denominator df and F scale of Kenward and Roger (1997), section 3."""
+def kenward_roger(at, L, second_order=False):
+    """Rows of L: estimates, adjusted SE, df; jointly: scaled F, denominator df, scale."""
+    V_L = L @ adjusted_vcov(at, second_order) @ L.T
+    one = np.array([_kr_df_scale(at, row[None])[0] for row in L])
+    df, scale = _kr_df_scale(at, L)
+    estimate = L @ at.beta
+    F = scale / len(L) * estimate @ np.linalg.solve(V_L, estimate)
+    return estimate, np.sqrt(np.diag(V_L)), one, F, df, scale
+
+
+def _kr_df_scale(at, L):
+    """Denominator df and scale of F: Kenward and Roger (1997), section 3; rows independent."""
     q = len(L)
-    Theta = L.T @ np.linalg.inv(L @ Phi @ L.T) @ L
-    M = np.array([Theta @ Phi @ P @ Phi for P in P1])
+    Theta = L.T @ np.linalg.inv(L @ at.Phi @ L.T) @ L
+    M = np.array([Theta @ at.Phi @ P @ at.Phi for P in at.P])
     t = np.trace(M, axis1=1, axis2=2)
-    A1, A2 = t @ W @ t, np.einsum("kl,kab,lba->", W, M, M)
+    A1, A2 = t @ at.W @ t, np.einsum("kh,kab,hba->", at.W, M, M)
     B = (A1 + 6 * A2) / (2 * q)
     g = ((q + 1) * A1 - (q + 4) * A2) / ((q + 2) * A2)
     c1, c2, c3 = np.array([g, q - g, q + 2 - g]) / (3 * q + 2 * (1 - g))
     E = 1 / (1 - A2 / q)
-    V = 2 / q * (1 + c1 * B) / ((1 - c2 * B) ** 2 * (1 - c3 * B))
-    rho = V / (2 * E**2)
+    variance = 2 / q * (1 + c1 * B) / ((1 - c2 * B) ** 2 * (1 - c3 * B))
+    rho = variance / (2 * E**2)
     df = 4 + (q + 2) / (q * rho - 1)
     return df, df / (E * (df - 2))

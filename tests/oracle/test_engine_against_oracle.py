@@ -11,6 +11,7 @@ import dense
 import numpy as np
 import pandas as pd
 import pytest
+import textbook_covariances as tc
 from formulaic import model_matrix
 
 import aibmd
@@ -19,6 +20,8 @@ import aibmd
 NOTHING_TO_GAIN = 1e-11
 # Relative, at the same covariance: other order of sums, other basis of X.
 SAME_NUMBER = 1e-8
+# Above this many rows the engine codes covariates once per subject.
+FEW_ROWS = "aibmd.model.design._FEW_ROWS"
 # The engine's derivatives are taken one rounding away from the returned covariance.
 SAME_DF = 1e-7
 
@@ -36,6 +39,7 @@ class Scenario:
     formula: str = "y ~ arm * visit + base"
     offset: float = 0.0
     unit: float = 1.0
+    by_subject: bool = False
 
     @property
     def id(self):
@@ -56,10 +60,10 @@ SCENARIOS = [
     Scenario(10, 50, 3, "cs", "reml", "mixed", "y ~ 1"),
     Scenario(11, 45, 4, "un", "reml", "mixed", "y ~ 0 + visit + arm:visit + x"),
     Scenario(12, 40, 6, "un", "reml", "mixed", "y ~ arm * visit + x"),
-    # Past the size where covariates constant within a subject are coded by subject.
-    Scenario(13, 1500, 4, "un", "reml", "mixed"),
-    Scenario(14, 1500, 4, "cs", "reml", "dropout", "y ~ arm * visit + base * visit"),
-    Scenario(15, 1500, 4, "cs", "ml", "mixed", "y ~ x + arm * visit"),
+    # Covariates constant within a subject are coded by subject, as in large tables.
+    Scenario(13, 60, 4, "un", "reml", "mixed", by_subject=True),
+    Scenario(14, 60, 4, "cs", "reml", "dropout", "y ~ arm * visit + base * visit", by_subject=True),
+    Scenario(15, 60, 4, "cs", "ml", "mixed", "y ~ x + arm * visit", by_subject=True),
 ]
 KINDS = ("observed", "expected")
 scenarios = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: s.id)
@@ -98,16 +102,19 @@ def _seen(rng, n, m, missing):
 
 @cache
 def fit(scenario, df_method="satterthwaite", kind="observed"):
-    return aibmd.fit_mmrm(
-        scenario.formula,
-        simulate(scenario),
-        subject="who",
-        visit="visit",
-        covariance=scenario.structure,
-        method=scenario.method,
-        df_method=df_method,
-        information=kind,
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        if scenario.by_subject:
+            patch.setattr(FEW_ROWS, 0)
+        return aibmd.fit_mmrm(
+            scenario.formula,
+            simulate(scenario),
+            subject="who",
+            visit="visit",
+            covariance=scenario.structure,
+            method=scenario.method,
+            df_method=df_method,
+            information=kind,
+        )
 
 
 @cache
@@ -116,16 +123,12 @@ def judge(scenario, kind="observed"):
     data = simulate(scenario)
     y, X = model_matrix(scenario.formula, data)
     names = list(fit(scenario).params.index)
-    codes = pd.Categorical(data["visit"]).codes.astype(int)
+    visit = pd.Categorical(data["visit"]).codes
+    V = tc.residuals(scenario.structure, data["who"], visit)
     model = dense.DenseModel(
-        X[names].to_numpy(float),
-        y.to_numpy(float).ravel(),
-        data["who"].to_numpy(),
-        codes,
-        scenario.structure,
-        scenario.method,
+        X[names].to_numpy(float), y.to_numpy(float).ravel(), V, scenario.method
     )
-    theta = dense.theta_of(fit(scenario).covariance, scenario.structure)
+    theta = tc.theta_of(scenario.structure, fit(scenario).covariance)
     return model, theta, model.at(theta, kind)
 
 
@@ -159,10 +162,10 @@ def test_likelihood_estimates_and_errors_are_the_dense_ones(scenario):
 def test_satterthwaite_is_the_dense_one(scenario, kind):
     *_, result = judge(scenario, kind)
     got = fit(scenario, "satterthwaite", kind)
-    _, _, df, *_ = result.satterthwaite(np.eye(len(got.params)))
+    _, _, df, *_ = dense.satterthwaite(result, np.eye(len(got.params)))
     np.testing.assert_allclose(got.df, df, rtol=SAME_DF)
     for L in hypotheses(scenario):
-        *_, F, q, df_joint = result.satterthwaite(L)
+        *_, F, q, df_joint = dense.satterthwaite(result, L)
         test = aibmd.wald_test(got, L).iloc[0]
         assert test["df_num"] == q
         assert test["statistic"] == pytest.approx(F, rel=SAME_DF)
@@ -176,15 +179,29 @@ def test_satterthwaite_is_the_dense_one(scenario, kind):
 def test_kenward_roger_is_the_dense_one(scenario, kind):
     *_, result = judge(scenario, kind)
     got = fit(scenario, "kenward_roger", kind)
-    _, se, df, *_ = result.kenward_roger(np.eye(len(got.params)))
+    _, se, df, *_ = dense.kenward_roger(result, np.eye(len(got.params)))
     np.testing.assert_allclose(got.bse, se, rtol=SAME_NUMBER)
     np.testing.assert_allclose(got.df, df, rtol=SAME_DF)
-    scale = np.sqrt(np.outer(np.diag(result.adjusted_vcov()), np.diag(result.adjusted_vcov())))
-    np.testing.assert_allclose(
-        (got.cov_params() - result.adjusted_vcov()) / scale, 0, atol=SAME_NUMBER
-    )
+    adjusted = dense.adjusted_vcov(result)
+    scale = np.sqrt(np.outer(np.diag(adjusted), np.diag(adjusted)))
+    np.testing.assert_allclose((got.cov_params() - adjusted) / scale, 0, atol=SAME_NUMBER)
     for L in hypotheses(scenario):
-        *_, F, df_joint, _ = result.kenward_roger(L)
+        *_, F, df_joint, _ = dense.kenward_roger(result, L)
         test = aibmd.wald_test(got, L).iloc[0]
         assert test["statistic"] == pytest.approx(F, rel=SAME_DF)
         assert test["df_denom"] == pytest.approx(df_joint, rel=SAME_DF)
+
+
+@pytest.mark.parametrize("structure", ["un", "cs"])
+def test_a_large_table_gives_the_same_numbers_whichever_way_it_is_coded(structure):
+    scenario = Scenario(16, 1500, 4, structure, "reml", formula="y ~ arm * visit + base * visit")
+    by_subject = fit(scenario)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FEW_ROWS, 10**9)
+        by_row = fit.__wrapped__(scenario)
+    assert by_subject.llf == pytest.approx(by_row.llf, rel=1e-11)
+    np.testing.assert_allclose(
+        (by_subject.params - by_row.params) / by_row.bse, 0, atol=SAME_NUMBER
+    )
+    np.testing.assert_allclose(by_subject.bse, by_row.bse, rtol=SAME_NUMBER)
+    np.testing.assert_allclose(by_subject.df, by_row.df, rtol=SAME_DF)

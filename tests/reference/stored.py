@@ -18,6 +18,7 @@ FEV = {
 }
 ORTHODONT = {"sex": ["Male", "Female"], "agef": ["8", "10", "12", "14"]}
 _STRUCTURES = {"us": "un", "un": "un", "cs": "cs"}
+_PLAIN = {("Satterthwaite", "Asymptotic"), ("Kenward-Roger", "Kenward-Roger-Linear")}
 
 
 @dataclass(frozen=True)
@@ -106,14 +107,14 @@ def mmrm_cases():
     out = []
     for dataset, (formula, subject, visit, factors, over, by) in common.items():
         for key, m in load(dataset)["models"].items():
-            if not key.startswith("mmrm_"):
+            if not key.startswith("mmrm_") or m["structure"] not in _STRUCTURES:
                 continue
             text = (
                 formula
                 if key != "mmrm_us_baseline"
                 else ("fev1 ~ fev1_bl * avisit + race + sex + armcd * avisit")
             )
-            blocks = tuple(_mmrm_block(b) for b in m["inference"])
+            blocks = tuple(_mmrm_block(b) for b in m["inference"] if _plain(b))
             out.append(
                 Case(dataset, key, False, text, subject, visit, _STRUCTURES[m["structure"]],
                      m["estimation"].lower(), factors, over, by, m, blocks)
@@ -121,10 +122,13 @@ def mmrm_cases():
     return out
 
 
+def _plain(block):
+    """Model-based covariance and the df that go with it; load_model gives the others."""
+    return (block["df_method"], block["vcov_method"]) in _PLAIN
+
+
 def _mmrm_block(block):
-    method = {"Satterthwaite": "satterthwaite", "Kenward-Roger": "kenward_roger"}[
-        block["df_method"]
-    ]
+    method = block["df_method"].lower().replace("-", "_")
     means = block["emmeans"][0]
     tables = {
         "coefficients": block["coefficients"],

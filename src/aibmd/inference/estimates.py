@@ -5,17 +5,24 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
 
 from aibmd.formatting import MISSING, NOT_ESTIMABLE, format_df, format_number, format_p_value
 from aibmd.inference.coefficients import (
     DF_TITLES,
     CoefficientInference,
+    LinearFunctions,
     check_conf_level,
     compute_t_p_value,
 )
+from aibmd.inference.multiplicity import (
+    ADJUSTMENTS,
+    HypothesisFamily,
+    adjust_family,
+    find_families,
+    t_quantile,
+)
 from aibmd.linalg.frozen import freeze_arrays
-from aibmd.linalg.symmetric import BoolArray, FloatArray
+from aibmd.linalg.symmetric import BoolArray, FloatArray, IntArray
 from aibmd.vocabulary import ESTIMATE_COLUMNS
 
 
@@ -40,14 +47,21 @@ class LinearEstimates:
         Label columns that split the rows into groups for contrasts.
     scale : "identity" or "percent"
         "percent" prints ``100 (exp(estimate) - 1)`` of log-scale estimates.
+    n_means : (r,) int array or None
+        How many means the family of each row compares, for ``adjust="tukey"``.
+    covariate_vcov : (r, r) array or None
+        Variance that comes from the covariates of the subjects and not from the coefficients;
+        `std_error` holds both.
+    covariate_df : float
+        Degrees of freedom of `covariate_vcov`: subjects less one.
     notes : tuple of str
         What the reader must know: weights, covariate values, family.
 
     Notes
     -----
-    Limits are unadjusted t limits (simultaneous for ``adjust="bonferroni"``); a table with
-    ``adjust="holm"`` can therefore show a limit that excludes zero beside an adjusted p-value
-    above 0.05, and says so.
+    Limits are simultaneous for ``adjust`` "bonferroni", "tukey", "dunnett" and "mvt", and
+    unadjusted t limits otherwise; a table with ``adjust="holm"`` can therefore show a limit
+    that excludes zero beside an adjusted p-value above 0.05, and says so.
     """
 
     labels: pd.DataFrame
@@ -59,6 +73,9 @@ class LinearEstimates:
     by: tuple[str, ...] = ()
     scale: Literal["identity", "percent"] = "identity"
     notes: tuple[str, ...] = field(default=())
+    n_means: IntArray | None = None
+    covariate_vcov: FloatArray | None = None
+    covariate_df: float = np.inf
 
     def __post_init__(self) -> None:
         freeze_arrays(self)
@@ -80,7 +97,7 @@ class LinearEstimates:
         estimable = self.is_estimable
         columns = {name: np.full(len(self), np.nan) for name in ESTIMATE_COLUMNS[:5]}
         if estimable.any():
-            found = self.inference.infer(self.L[estimable])
+            found = self.infer(np.eye(len(self))[estimable])
             std_error = np.sqrt(np.diagonal(found.vcov))
             with np.errstate(divide="ignore", invalid="ignore"):
                 statistic = found.estimate / std_error
@@ -90,34 +107,64 @@ class LinearEstimates:
             columns["p_value"][estimable] = compute_t_p_value(statistic, found.df)
         return pd.DataFrame(columns, index=self.labels.index)
 
+    def infer(self, C: FloatArray) -> LinearFunctions:
+        """Estimates, covariance and df of linear functions ``C`` of these rows.
+
+        Parameters
+        ----------
+        C : (q, r) array
+            Zero for rows that are not estimable.
+
+        Notes
+        -----
+        Where covariates vary at random, the df are Satterthwaite's for the sum of two
+        independent variances.
+        """
+        found = self.inference.infer(multiply_known(C, self.L))
+        if self.covariate_vcov is None:
+            return found
+        extra = C @ np.nan_to_num(self.covariate_vcov) @ C.T
+        total = found.vcov + extra
+        own, other = np.diagonal(found.vcov), np.diagonal(extra)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            df = (own + other) ** 2 / (own**2 / found.df + other**2 / self.covariate_df)
+        keep = np.isinf(found.df) if self.inference.df_method == "normal" else other == 0
+        return LinearFunctions(found.estimate, total, np.where(keep, found.df, df))
+
     def vcov(self) -> FloatArray:
         """(r, r) covariance of the estimates on the linear scale."""
-        return self.L @ self.inference.vcov @ self.L.T
+        conditional = self.L @ self.inference.vcov @ self.L.T
+        return conditional if self.covariate_vcov is None else conditional + self.covariate_vcov
 
     def to_frame(self) -> pd.DataFrame:
         """Identifiers, then estimate, std_error, df, statistic, p_value, conf_low, conf_high."""
-        from aibmd.inference.multiplicity import adjust_within_families
-
         table = self.linear
-        tail = (1.0 - self.conf_level) / 2.0 / self._tests_per_limit()
-        margin = stdtrit(table["df"], 1.0 - tail) * table["std_error"]
+        p_value, quantile = self._adjust(table)
+        margin = quantile * table["std_error"]
         table["conf_low"] = table["estimate"] - margin
         table["conf_high"] = table["estimate"] + margin
-        table["p_value"] = adjust_within_families(
-            table["p_value"].to_numpy(), self.family, self.adjust
-        )
+        table["p_value"] = p_value
         if self.scale == "percent":
             table["std_error"] = 100.0 * np.exp(table["estimate"]) * table["std_error"]
             for name in ("estimate", "conf_low", "conf_high"):
                 table[name] = 100.0 * np.expm1(table[name])
         return pd.concat([self.labels, table[list(ESTIMATE_COLUMNS)]], axis=1)
 
-    def _tests_per_limit(self) -> FloatArray:
-        """Bonferroni limits are simultaneous over the family; other adjustments leave limits."""
-        if self.adjust != "bonferroni":
-            return np.ones(len(self))
-        family = np.zeros(len(self), dtype=int) if self.family is None else self.family
-        return np.array([max(1, (self.is_estimable & (family == own)).sum()) for own in family])
+    def _adjust(self, table: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
+        """Adjusted p-values, and the t value that each row's limits use."""
+        statistic, df, raw = (table[n].to_numpy() for n in ("statistic", "df", "p_value"))
+        p_value, quantile = raw.copy(), t_quantile(df, self.conf_level)
+        if self.adjust == "none":
+            return p_value, quantile
+        vcov = self.vcov()
+        for rows in find_families(self.family, np.isfinite(raw)):
+            if len(rows):
+                n_means = 0 if self.n_means is None else int(self.n_means[rows[0]])
+                family = HypothesisFamily(
+                    statistic[rows], df[rows], raw[rows], vcov[np.ix_(rows, rows)], n_means
+                )
+                p_value[rows], quantile[rows] = adjust_family(family, self.adjust, self.conf_level)
+        return p_value, quantile
 
     def with_notes(self, *notes: str) -> "LinearEstimates":
         """The same estimates with further notes."""
@@ -139,7 +186,8 @@ class LinearEstimates:
     def _footer(self) -> list[str]:
         level = f"{100 * self.conf_level:g} %"
         df_title = DF_TITLES[self.inference.df_method]
-        kind = "simultaneous (Bonferroni)" if self.adjust == "bonferroni" else "unadjusted"
+        rule = ADJUSTMENTS[self.adjust]
+        kind = f"simultaneous ({rule.title})" if rule.quantile else "unadjusted"
         lines = [f"Degrees of freedom: {df_title}. Limits: {level} t limits, {kind}."]
         if self.scale == "percent":
             lines.append("Percent: 100 (exp(estimate) - 1) of the log scale; df, statistic and p")
@@ -148,3 +196,11 @@ class LinearEstimates:
 
     def __repr__(self) -> str:
         return self.summary()
+
+
+def multiply_known(C: FloatArray, rows: FloatArray) -> FloatArray:
+    """``C @ rows`` where a missing row spoils only the products that use it."""
+    unknown: BoolArray = ~np.asarray(np.isfinite(rows).all(axis=1))
+    product = C @ np.where(unknown[:, None], 0.0, rows)
+    product[(C[:, unknown] != 0).any(axis=1)] = np.nan
+    return np.asarray(product)

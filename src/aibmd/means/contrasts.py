@@ -2,22 +2,19 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from aibmd.errors import AibmdError
-from aibmd.inference.estimates import LinearEstimates
-from aibmd.inference.multiplicity import check_adjustment
-from aibmd.linalg.symmetric import BoolArray, IntArray
+from aibmd.inference.estimates import LinearEstimates, multiply_known
+from aibmd.inference.multiplicity import ADJUSTMENTS, check_adjustment
+from aibmd.linalg.symmetric import IntArray
 from aibmd.means.estimates import MarginalEstimates, estimate_functions
 from aibmd.means.families import FamilyName
+from aibmd.means.family_shape import count_means
 from aibmd.means.plan import ContrastPlan, plan_contrasts
 from aibmd.vocabulary import Adjustment
-
-# The others need simultaneous limits, which the table of estimates does not offer yet.
-_OFFERED: Final = ("none", "holm", "bonferroni", "bh")
-_TITLES: Final = {"bonferroni": "Bonferroni", "holm": "Holm", "bh": "Benjamini-Hochberg"}
 
 
 def contrast(
@@ -44,10 +41,12 @@ def contrast(
         ``by=[]`` compares across all rows.
     control : str, optional
         Level the others are compared with; the first unless given.
-    adjust : "none", "holm" or "bh"
-        Adjustment of the p-values. Limits stay unadjusted.
+    adjust : str
+        ``"none"``; ``"holm"`` or ``"bh"`` (p-values only, limits stay unadjusted);
+        ``"bonferroni"``, ``"tukey"`` (all pairs of one set of means), ``"dunnett"`` (each mean
+        with one control, exact) or ``"mvt"`` (any family, exact): p-values and limits.
     family : "within_by" or "all"
-        Whether p-values are adjusted within each group or over all rows.
+        Whether rows are adjusted within each group or over all groups together.
     conf_level : float, optional
         That of `means` unless given.
 
@@ -59,7 +58,8 @@ def contrast(
     Raises
     ------
     AibmdError
-        Unknown method, level or adjustment; or estimates already turned into percent.
+        Unknown method, level or adjustment; an adjustment that is not for such a family; or
+        estimates already turned into percent.
 
     Examples
     --------
@@ -83,18 +83,22 @@ def contrast(
     -----
     With ``adjust="holm"`` an unadjusted limit can exclude zero beside an adjusted p-value above
     0.05. Adjusting within each group controls errors per group, not over the whole table.
+    ``"tukey"`` takes the means as independent with one variance; for visits of the same people
+    or very unequal groups ``"mvt"`` uses the correlations as they are.
     """
     _check_request(means, adjust, family)
     plan = plan_contrasts(means, method, by, control)
     result = _multiply(means, plan)
     families = plan.group if family == "within_by" else np.zeros_like(plan.group)
     families.flags.writeable = False
+    n_means = count_means(adjust, plan.coefficients, families, result.is_estimable)
     return replace(
         result,
         conf_level=means.conf_level if conf_level is None else conf_level,
         adjust=adjust,
         family=families,
-        notes=(*_lasting(means.notes), *_describe(adjust, families, plan, result)),
+        n_means=n_means,
+        notes=(*_lasting(means.notes), *_describe(adjust, families, plan, result, n_means)),
     )
 
 
@@ -104,34 +108,31 @@ def _check_request(means: LinearEstimates, adjust: str, family: str) -> None:
             "these estimates are in percent, whose differences are no ratios of means. Take the "
             "contrast of the log-scale means first, then back_transform it"
         )
-    if adjust not in _OFFERED:
-        if adjust not in ("tukey", "dunnett", "mvt"):
-            check_adjustment(adjust)
-        raise AibmdError(
-            f"adjust={adjust!r} needs simultaneous limits and is not available yet; available: "
-            f"{', '.join(_OFFERED)}"
-        )
+    check_adjustment(adjust)
     if family not in ("within_by", "all"):
         raise AibmdError(f"family={family!r} is not 'within_by' or 'all'")
 
 
 def _multiply(means: LinearEstimates, plan: ContrastPlan) -> LinearEstimates:
     C = plan.coefficients
+    spread = None
+    if means.covariate_vcov is not None:
+        spread = C @ np.nan_to_num(means.covariate_vcov) @ C.T
     if isinstance(means, MarginalEstimates) and means.L_full is not None and means.coding:
         return estimate_functions(
             plan.labels,
-            C @ means.L_full,
+            multiply_known(C, means.L_full),
             means.coding,
             means.inference,
             conf_level=means.conf_level,
             by=plan.by,
             notes=(),
+            trend=means.trend,
+            covariate_vcov=spread,
+            covariate_df=means.covariate_df,
         )
-    unknown: BoolArray = ~means.is_estimable
-    L = C @ np.where(unknown[:, None], 0.0, means.L)
-    L[(C[:, unknown] != 0).any(axis=1)] = np.nan
-    L.flags.writeable = False
-    return replace(means, labels=plan.labels, L=L, by=plan.by)
+    L = multiply_known(C, means.L)
+    return replace(means, labels=plan.labels, L=L, by=plan.by, covariate_vcov=spread)
 
 
 def _lasting(notes: Sequence[str]) -> list[str]:
@@ -144,15 +145,26 @@ def _describe(
     families: IntArray,
     plan: ContrastPlan,
     result: LinearEstimates,
+    n_means: IntArray,
 ) -> list[str]:
     sizes = np.bincount(families[result.is_estimable], minlength=families.max() + 1)
     size = " or ".join(map(str, sorted(set(sizes.tolist()))))
     count = len(sizes)
     which = f"each of {count} families of {size}" if count > 1 else f"one family of {size}"
     where = f" (by {', '.join(plan.by)})" if count > 1 else ""
-    rule = "not adjusted for multiplicity" if adjust == "none" else f"adjusted by {_TITLES[adjust]}"
+    rule = "not adjusted for multiplicity"
+    if adjust != "none":
+        rule = f"adjusted by {ADJUSTMENTS[adjust].title}{_detail(adjust, n_means)}"
     lines = [f"P-values: {rule}; {which}{where}."]
     if (off := ~plan.sums_to_zero).any():
         names = ", ".join(dict.fromkeys(result.labels.iloc[off, 0]))
         lines.append(f"Coefficients do not sum to zero, so these are not contrasts: {names}.")
     return lines
+
+
+def _detail(adjust: str, n_means: IntArray) -> str:
+    """What the title of an adjustment leaves open."""
+    if adjust == "tukey":
+        sizes = " or ".join(map(str, sorted(set(n_means.tolist()))))
+        return f" (studentized range of {sizes} means)"
+    return " (exact, with the correlations of the estimates)" if adjust == "dunnett" else ""

@@ -8,13 +8,13 @@ import pandas as pd
 
 from aibmd.inference.coefficients import CoefficientInference
 from aibmd.inference.estimates import LinearEstimates
-from aibmd.linalg.symmetric import FloatArray
+from aibmd.linalg.symmetric import BoolArray, FloatArray
 from aibmd.model.coding import Coding
 
 
 @dataclass(frozen=True, slots=True)
 class MarginalEstimates(LinearEstimates):
-    """Marginal means or contrasts of them.
+    """Marginal means, slopes, or contrasts of them.
 
     Attributes
     ----------
@@ -23,10 +23,13 @@ class MarginalEstimates(LinearEstimates):
         means that are not estimable can be estimable; only these rows know.
     coding : Coding or None
         Of the fit.
+    trend : str
+        Covariate whose slopes these are; empty for means.
     """
 
     L_full: FloatArray | None = None
     coding: Coding | None = None
+    trend: str = ""
 
     # A generated repr would hide the printed table of the base class.
     __repr__ = LinearEstimates.__repr__
@@ -41,12 +44,14 @@ def estimate_functions(
     conf_level: float,
     by: Sequence[str],
     notes: Sequence[str],
-    adjust: str = "none",
-    family: np.ndarray | None = None,
+    trend: str = "",
+    covariate_vcov: FloatArray | None = None,
+    covariate_df: float = np.inf,
 ) -> MarginalEstimates:
     """Estimate the rows of `L_full`; rows the design does not determine hold NaN."""
     L = L_full[:, coding.kept].copy()
-    L[~coding.find_estimable(L_full)] = np.nan
+    known: BoolArray = np.asarray(np.isfinite(L_full).all(axis=1))
+    L[~(known & coding.find_estimable(np.where(known[:, None], L_full, 0.0)))] = np.nan
     for array in (L, L_full):
         array.flags.writeable = False
     return MarginalEstimates(
@@ -54,10 +59,11 @@ def estimate_functions(
         L=L,
         inference=inference,
         conf_level=conf_level,
-        adjust=adjust,
-        family=family,
         by=tuple(by),
         notes=tuple(notes),
         L_full=L_full,
         coding=coding,
+        trend=trend,
+        covariate_vcov=covariate_vcov,
+        covariate_df=covariate_df,
     )

@@ -31,6 +31,8 @@ class ReferenceGrid:
         Coded rows; a group is one marginal mean, its cells are averaged over. Read-only.
     labels : DataFrame
         One row per group: the variables named in `over`, then those in `by`.
+    frame : DataFrame
+        The rows before coding, groups slowest.
 
     Notes
     -----
@@ -45,6 +47,7 @@ class ReferenceGrid:
     held: Mapping[str, float]
     X: FloatArray
     labels: pd.DataFrame
+    frame: pd.DataFrame
 
 
 def build_grid(
@@ -71,24 +74,39 @@ def build_grid(
         Unknown names or levels, a covariate in `over` or `by` without values, or a grid of
         more than 200,000 rows.
     """
-    at = {} if at is None else {name: _as_tuple(value) for name, value in at.items()}
-    factors = coding.levels
-    _check_names((*over, *by), at, coding, factors)
-    values = {name: _values_of(name, at, coding, factors) for name in coding.formula.variables}
     shown = (*over, *by)
-    averaged = tuple(name for name in factors if name not in shown)
+    values = list_values(coding, shown, at)
+    averaged = tuple(name for name in coding.levels if name not in shown)
     _check_single(values, {*shown, *averaged})
     # In R's order: the first name of `over` varies fastest within a group of `by`.
     slow_to_fast = (*reversed(by), *reversed(over), *averaged)
-    shape = [len(values[name]) for name in slow_to_fast]
     held = {name: float(v[0]) for name, v in values.items() if name not in slow_to_fast}
-    frame = _combine({name: values[name] for name in slow_to_fast}, shape).assign(**held)
+    frame = combine_values({name: values[name] for name in slow_to_fast}).assign(**held)
     cells = math.prod(len(values[name]) for name in averaged)
     X = coding.code(frame).reshape(len(frame) // cells, cells, len(coding.columns))
     X.flags.writeable = False
     labels = frame.loc[::cells, list(shown)].reset_index(drop=True)
     ordered = {name: values[name] for name in slow_to_fast}
-    return ReferenceGrid(ordered, averaged, held, X, labels)
+    return ReferenceGrid(ordered, averaged, held, X, labels, frame)
+
+
+def list_values(
+    coding: Coding, shown: Sequence[str], at: Mapping[str, Any] | None
+) -> dict[str, tuple[Any, ...]]:
+    """Each variable of the formula -> the values it takes in a grid, after checking names.
+
+    Parameters
+    ----------
+    coding : Coding
+    shown : sequence of str
+        Variables a mean is wanted for.
+    at : mapping, optional
+        As in `build_grid`.
+    """
+    at = {} if at is None else {name: _as_tuple(value) for name, value in at.items()}
+    factors = coding.levels
+    _check_names(shown, at, coding, factors)
+    return {name: _values_of(name, at, coding, factors) for name in coding.formula.variables}
 
 
 def cell_frequencies(coding: Coding, grid: ReferenceGrid) -> FloatArray:
@@ -178,7 +196,15 @@ def _check_single(values: Mapping[str, tuple[Any, ...]], listed: set[str]) -> No
             )
 
 
-def _combine(values: Mapping[str, tuple[Any, ...]], shape: Sequence[int]) -> pd.DataFrame:
+def combine_values(values: Mapping[str, tuple[Any, ...]]) -> pd.DataFrame:
+    """One row per combination, the last variable fastest.
+
+    Raises
+    ------
+    AibmdError
+        More than 200,000 combinations.
+    """
+    shape = [len(given) for given in values.values()]
     rows = math.prod(shape)
     if rows > MAX_ROWS:
         raise AibmdError(

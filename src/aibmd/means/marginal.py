@@ -10,6 +10,7 @@ from aibmd.fitting import MixedFit
 from aibmd.formatting import format_count
 from aibmd.inference.coefficients import CoefficientInference, build_inference
 from aibmd.linalg.symmetric import FloatArray
+from aibmd.means.counterfactual import predict_counterfactual
 from aibmd.means.estimates import MarginalEstimates, estimate_functions
 from aibmd.means.grid import ReferenceGrid, build_grid, cell_frequencies
 from aibmd.vocabulary import DfMethod, MarginalWeights
@@ -36,9 +37,11 @@ def emmeans(
     at : mapping, optional
         Variable -> value or list of values: levels of a factor to keep, or values of a
         covariate in place of its mean over the rows used.
-    weights : "equal" or "proportional"
+    weights : "equal", "proportional" or "counterfactual"
         How the factors in neither `over` nor `by` are averaged: every combination of their
-        levels alike, or by its share of the rows used. The same weights serve every mean.
+        levels alike, or by its share of the rows used; the same weights serve every mean.
+        ``"counterfactual"``: every subject is predicted at every level with their own covariates
+        (g-computation), and the standard error is that for the population of such subjects.
     conf_level : float
     df_method : str, optional
         That of the fit unless given.
@@ -81,51 +84,56 @@ def emmeans(
     Means are on the scale of the response; back-transform differences, not means, of a
     logged response.
     """
-    over, by = _names(over), _names(by)
+    over, by = list_names(over), list_names(by)
     if not over and not by:
         raise AibmdError(
             f"over= names no factor; the model's factors are {', '.join(fit.coding.levels)}"
         )
+    if weights == "counterfactual":
+        inference = choose_inference(fit, df_method)
+        return predict_counterfactual(fit, inference, over, by, at, conf_level)
     grid = build_grid(fit.coding, over, by, at)
-    share = _average(weights, fit, grid)
+    share = average_cells(weights, fit, grid)
     return estimate_functions(
         labels=grid.labels,
         L_full=np.einsum("gcp,c->gp", grid.X, share),
         coding=fit.coding,
-        inference=_inference(fit, df_method),
+        inference=choose_inference(fit, df_method),
         conf_level=conf_level,
         by=by,
-        notes=(
-            _describe_weights(weights, grid, len(fit.coding.frame)),
-            *_describe_held(grid, at or {}, len(fit.coding.frame)),
-        ),
+        notes=describe_grid(weights, grid, at or {}, len(fit.coding.frame)),
     )
 
 
-def _names(given: str | Iterable[str] | None) -> tuple[str, ...]:
+def list_names(given: str | Iterable[str] | None) -> tuple[str, ...]:
+    """One name, several, or none."""
     if given is None:
         return ()
     return (given,) if isinstance(given, str) else tuple(given)
 
 
-def _average(weights: str, fit: MixedFit, grid: ReferenceGrid) -> FloatArray:
+def average_cells(weights: str, fit: MixedFit, grid: ReferenceGrid) -> FloatArray:
+    """Weight of each combination of the factors that are averaged over, (cells,)."""
     if weights == "equal":
         cells = grid.X.shape[1]
         return np.full(cells, 1.0 / cells)
     if weights == "proportional":
         return cell_frequencies(fit.coding, grid)
-    if weights == "counterfactual":
-        raise AibmdError(
-            "weights='counterfactual' (each subject predicted under every level) is not "
-            "available yet; available: 'equal', 'proportional'"
-        )
-    raise AibmdError(f"weights={weights!r} is not 'equal' or 'proportional'")
+    raise AibmdError(f"weights={weights!r} is not 'equal', 'proportional' or 'counterfactual'")
 
 
-def _inference(fit: MixedFit, df_method: DfMethod | None) -> CoefficientInference:
+def choose_inference(fit: MixedFit, df_method: DfMethod | None) -> CoefficientInference:
+    """That of the fit, or the one with the df method asked for."""
     if df_method is None or df_method == fit.inference.df_method:
         return fit.inference
     return build_inference(fit.engine, df_method, fit.inference.information)
+
+
+def describe_grid(
+    weights: str, grid: ReferenceGrid, at: Mapping[str, Any], rows: int
+) -> tuple[str, ...]:
+    """What was averaged and what was held, as printed."""
+    return (_describe_weights(weights, grid, rows), *_describe_held(grid, at, rows))
 
 
 def _describe_weights(weights: str, grid: ReferenceGrid, rows: int) -> str:

@@ -172,10 +172,9 @@ def _delta_table(means: LinearEstimates, plan: ContrastPlan) -> pd.DataFrame:
     growth = np.zeros(len(means))
     growth[known] = 100.0 * np.exp(means.L[known] @ means.inference.beta)
     estimable = ~(C[:, ~known] != 0).any(axis=1)
-    gradient = (C * growth) @ np.where(known[:, None], means.L, 0.0)
     table = pd.DataFrame(np.nan, index=plan.labels.index, columns=list(ESTIMATE_COLUMNS))
     if estimable.any():
-        found = means.inference.infer(gradient[estimable])
+        found = means.infer((C * growth)[estimable])
         estimate = (C @ growth)[estimable]
         std_error = np.sqrt(np.diagonal(found.vcov))
         margin = stdtrit(found.df, 0.5 + means.conf_level / 2) * std_error
@@ -205,4 +204,6 @@ def _refuse_unless_log(response: str) -> None:
 
 
 def _is_level(estimates: LinearEstimates, response: str) -> bool:
+    if isinstance(estimates, MarginalEstimates) and estimates.trend:
+        return False
     return not are_contrasts(estimates) and not _CHANGE_NAME.search(response)

@@ -6,6 +6,7 @@ import dense
 import numpy as np
 import pandas as pd
 import pytest
+import textbook_covariances as tc
 from formulaic import model_matrix
 from made_trials import fit, make_trial
 
@@ -18,23 +19,23 @@ SAME = 1e-7
 def judge(found, table, formula, structure):
     """The oracle at the covariance the fit returned; parameters nobody informs are left out."""
     y, X = model_matrix(formula, table)
-    model = dense.DenseModel(
-        X[list(found.params.index)].to_numpy(float),
-        y.to_numpy(float).ravel(),
-        table["who"].to_numpy(),
-        np.array([found.visits.index(v) for v in table["visit"]]),
-        structure,
-        found.spec.method,
-    )
-    theta = dense.theta_of(found.covariance, structure)
+    visit = np.array([found.visits.index(v) for v in table["visit"]])
+    m = len(found.visits)
+    theta = tc.theta_of(structure, found.covariance)
+    B = np.array([tc.residuals(structure, np.zeros(m), range(m))(e) for e in np.eye(len(theta))])
     known = np.isfinite(theta)
-    model.B, theta = model.B[known], theta[known]
+    B, theta = B[known], theta[known]
     if structure == "cs":
         # By eigenvalues: near the bound the oracle's inverse would lose ten digits in the
         # variance and covariance, which Kenward-Roger, first order, does not depend on.
-        m = len(found.visits)
-        model.B = np.array([np.eye(m) - 1 / m, np.full((m, m), 1 / m)])
+        B = np.array([np.eye(m) - 1 / m, np.full((m, m), 1 / m)])
         theta = np.array([theta[0] - theta[1], theta[0] + (m - 1) * theta[1]])
+    model = dense.DenseModel(
+        X[list(found.params.index)].to_numpy(float),
+        y.to_numpy(float).ravel(),
+        tc.linear(B, table["who"].to_numpy(), visit),
+        found.spec.method,
+    )
     return model, theta, model.at(theta)
 
 
@@ -42,7 +43,7 @@ def assert_agrees(found, table, formula, structure):
     model, theta, result = judge(found, table, formula, structure)
     rows = np.eye(len(found.params))
     score = model.score(theta)
-    _, se, df, *_ = getattr(result, found.inference.df_method)(rows)
+    _, se, df, *_ = getattr(dense, found.inference.df_method)(result, rows)
     assert found.converged
     assert abs(score @ result.W @ score) < 1e-11
     assert found.llf == pytest.approx(result.llf, abs=1e-8)

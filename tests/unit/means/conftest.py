@@ -33,7 +33,7 @@ def fit_by_least_squares(formula, data):
     inference = CoefficientInference(
         beta, vcov, vcov, *no_theta, "residual", "observed", residual_df
     )
-    return SimpleNamespace(coding=design.coding, inference=inference)
+    return SimpleNamespace(coding=design.coding, inference=inference, design=design)
 
 
 def read_fev():

@@ -153,7 +153,9 @@ def test_coefficients_that_do_not_sum_to_zero_are_said_to_be_no_contrast(means):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"adjust": "tukey"}, "not available yet; available: none, holm, bonferroni, bh"),
+        ({"adjust": "tukey", "method": "consecutive"}, "all pairs .* adjust='mvt'"),
+        ({"adjust": "tukey", "family": "all"}, "family='within_by'"),
+        ({"adjust": "dunnett"}, "one control.*treatment_vs_control"),
         ({"adjust": "sidak"}, "available"),
         ({"family": "each"}, "'within_by' or 'all'"),
         ({"by": "visit"}, "they have avisit, armcd"),

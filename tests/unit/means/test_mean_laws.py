@@ -186,8 +186,7 @@ def test_a_higher_level_gives_wider_limits(fitted):
         ({"over": "armcd", "at": {"weight": 1}}, "not in the model"),
         ({"over": "armcd", "at": {"fev1_bl": [30, 50]}}, "neither over nor by"),
         ({"over": "armcd", "at": {"fev1_bl": "thirty"}}, "finite numbers"),
-        ({"over": "armcd", "weights": "counterfactual"}, "not available yet"),
-        ({"over": "armcd", "weights": "cells"}, "'equal' or 'proportional'"),
+        ({"over": "armcd", "weights": "cells"}, "'equal', 'proportional' or 'counterfactual'"),
         ({"over": "armcd", "df_method": "exact"}, "available"),
     ],
 )
