@@ -2,8 +2,9 @@
 
 from aibmd.fitting.anova import anova
 from aibmd.fitting.mixed_fit import MixedFit
+from aibmd.fitting.lmm import fit_lmm
 from aibmd.fitting.mmrm import fit_mmrm
 from aibmd.fitting.predict import predict
 from aibmd.fitting.wald import wald_test
 
-__all__ = ["MixedFit", "anova", "fit_mmrm", "predict", "wald_test"]
+__all__ = ["MixedFit", "anova", "fit_lmm", "fit_mmrm", "predict", "wald_test"]
