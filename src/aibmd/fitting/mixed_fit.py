@@ -237,7 +237,7 @@ class MixedFit:
             "n_obs": self.n_obs,
             "n_subjects": self.n_subjects,
             "method": self.spec.method,
-            "covariance": self.spec.covariance,
+            "covariance": self.spec.covariance if self.choice is None else self.choice.text,
             "df_method": self.inference.df_method,
             "log_likelihood": self.llf,
             "n_covariance_parameters": self.n_covariance_parameters,
@@ -251,10 +251,17 @@ class MixedFit:
     def augment(self) -> pd.DataFrame:
         """The rows used with subject, visit, response, fitted value and residual."""
         rows = self.design.rows
+        labels: dict[str, Any] = {self.spec.subject: rows.subjects.take(rows.subject)}
+        if self.spec.visit is not None and rows.visits:
+            labels[self.spec.visit] = np.array(rows.visits, dtype=object)[rows.visit]
+        if self.spec.repeated is not None and rows.repeated is not None:
+            levels = np.array(rows.repeated.labels, dtype=object)
+            labels[self.spec.repeated] = levels[rows.repeated.codes]
+        if self.spec.time is not None and rows.time is not None:
+            labels[self.spec.time] = rows.time
         return pd.DataFrame(
-            {
-                self.spec.subject: rows.subjects.take(rows.subject),
-                self.spec.visit: np.array(rows.visits, dtype=object)[rows.visit],
+            labels
+            | {
                 self.coding.formula.response: rows.y,
                 "fitted": self.fittedvalues.to_numpy(),
                 "resid": self.resid.to_numpy(),

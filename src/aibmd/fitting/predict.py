@@ -11,6 +11,7 @@ from aibmd.fitting.mixed_fit import MixedFit
 from aibmd.fitting.wald import reduce_to_kept
 from aibmd.inference import check_conf_level
 from aibmd.linalg.symmetric import FloatArray, IntArray
+from aibmd.model.covariance.features import RowFeatures
 
 
 def predict(
@@ -85,12 +86,15 @@ def _spread(fit: MixedFit, L: FloatArray, visit: IntArray | None) -> tuple[Float
     variance = np.einsum("rp,pq,rq->r", L, inference.vcov, L)
     if visit is None:
         return np.sqrt(variance), inference.compute_df(L)
-    total = variance + np.diagonal(fit.engine.Sigma)[visit]
+    engine = fit.engine
+    one_row = RowFeatures(visit=visit[:, None])
+    own_variance = engine.covariance.value(engine.theta_scaled, one_row)[:, 0, 0]
+    total = variance + engine.least_squares.scale**2 * own_variance
     if inference.df_method in ("normal", "residual"):
         return np.sqrt(total), inference.compute_df(L)
     gradient = np.einsum("rp,hpq,rq->rh", L, inference.Phi_gradient, L)
-    own = np.diagonal(fit.engine.E, axis1=1, axis2=2) * fit.engine.cross.scale**2
-    gradient = gradient + own[:, visit].T
+    own = engine.covariance.first(engine.theta_scaled, one_row)[:, :, 0, 0]
+    gradient = gradient + engine.least_squares.scale**2 * own.T
     unadjusted = np.einsum("rp,pq,rq->r", L, inference.Phi, L) + (total - variance)
     spread = np.einsum("rh,hk,rk->r", gradient, inference.theta_vcov, gradient)
     return np.sqrt(total), 2.0 * unadjusted**2 / spread

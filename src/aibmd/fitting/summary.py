@@ -1,13 +1,13 @@
 """The printed summary of a fit, in the order SAS and R users read it."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from aibmd.formatting import format_df, format_number, format_p_value, format_plural
-from aibmd.inference import DF_TITLES
-from aibmd.model.covariance import get_structure
+from aibmd.inference import DF_TITLES, VCOV_TITLES
 
 if TYPE_CHECKING:
     from aibmd.fitting.mixed_fit import MixedFit
@@ -15,10 +15,9 @@ if TYPE_CHECKING:
 
 def format_summary(fit: "MixedFit") -> str:
     """Text of `MixedFit.summary`."""
-    parts = [*_model(fit), "", *_data(fit), "", *_fit(fit), "", "Visit covariance (lower) and"]
-    parts[-1] += " correlation (upper triangle):"
-    parts += [_covariance(fit), "", "Coefficients:", format_coefficients(fit)]
-    return "\n".join(parts)
+    parts = [*_model(fit), "", *_data(fit), "", *_fit(fit), ""]
+    parts += [*_random_part(fit), *_covariance(fit)]
+    return "\n".join([*parts, "Coefficients:", format_coefficients(fit)])
 
 
 def format_coefficients(fit: "MixedFit") -> str:
@@ -46,24 +45,61 @@ def significant_digits(std_errors: np.ndarray, significant: int = 3) -> int:
 
 
 def _model(fit: "MixedFit") -> list[str]:
-    structure = get_structure(fit.spec.covariance)
-    return [
-        "Mixed model for repeated measures",
-        f"  formula       {fit.spec.formula}",
-        f"  covariance    {structure.name} ({structure.title}) over {fit.spec.visit}"
-        f" within {fit.spec.subject}",
-        f"  criterion     {fit.spec.method.upper()}",
+    spec = fit.spec
+    lines = ["Mixed model for repeated measures" if fit.is_marginal else "Linear mixed model"]
+    lines += [f"  formula       {spec.formula}", *_covariance_lines(fit)]
+    for name in ("weights", "sampling_weights"):
+        if getattr(spec, name) is not None:
+            lines.append(f"  {name.replace('_', ' '):13s} {getattr(spec, name)}")
+    lines.append(f"  criterion     {spec.method.upper()}")
+    if spec.vcov != "model":
+        lines.append(f"  std errors    {VCOV_TITLES[spec.vcov]}, by {spec.subject}")
+        lines.append(f"  df            {_sandwich_df(fit)}")
+        return lines
+    lines.append(
         f"  df            {DF_TITLES[fit.inference.df_method]},"
-        f" {fit.inference.information} information",
+        f" {fit.inference.information} information"
+    )
+    return lines
+
+
+def _sandwich_df(fit: "MixedFit") -> str:
+    if fit.inference.df_method == "satterthwaite":
+        return "Bell-McCaffrey (Satterthwaite for the sandwich)"
+    return DF_TITLES[fit.inference.df_method]
+
+
+def _covariance_lines(fit: "MixedFit") -> list[str]:
+    spec = fit.spec
+    if fit.choice is not None:
+        over = spec.visit if fit.choice.is_scheduled else spec.time
+        if spec.repeated is not None:
+            over = f"{spec.repeated} and {over}"
+        by = "" if spec.group is None else f", for each {spec.group} its own"
+        lines = [
+            f"  covariance    {fit.choice.text} ({fit.choice.title}) over {over}"
+            f" within {spec.subject}{by}"
+        ]
+        if spec.fallback:
+            lines.append("  pre-specified " + ", ".join((spec.covariance, *spec.fallback)))
+            lines += [f"    {attempt}" for attempt in fit.attempts]
+        return lines
+    groupings = spec.random if isinstance(spec.random, Mapping) else {spec.subject: spec.random}
+    lines = [
+        f"  random        {right} | {grouping} ({spec.random_covariance})"
+        for grouping, right in groupings.items()
     ]
+    by = "" if spec.residual_group is None else f", for each {spec.residual_group} its own"
+    return [*lines, f"  residual      {spec.residual}{by}"]
 
 
 def _data(fit: "MixedFit") -> list[str]:
     lines = [
         f"Rows used       {fit.n_obs} of {fit.n_obs + sum(fit.dropped_rows.values())}"
         f" from {fit.n_subjects} subjects",
-        f"Visits          {', '.join(fit.visits)}",
     ]
+    if fit.visits:
+        lines.append(f"Visits          {', '.join(fit.visits)}")
     for reason, count in fit.dropped_rows.items():
         lines.append(f"  left out      {format_plural(count, 'row')}: {reason}")
     if fit.dropped_columns:
@@ -78,17 +114,71 @@ def _fit(fit: "MixedFit") -> list[str]:
         f"Convergence     {verdict} ({fit.engine.n_steps} steps,"
         f" gain left {certificate.gain_left:.1e})",
         f"Log-likelihood  {fit.llf:.4f}   AIC {fit.aic:.2f}   BIC {fit.bic:.2f}"
-        f"   ({format_plural(fit.n_covariance_parameters, 'covariance parameter')} counted,"
-        f" BIC over {fit.n_subjects} subjects)",
+        f"   ({_counted(fit)} counted, BIC over {_counted_units(fit)})",
     ]
     return lines + [f"  problem       {message}" for message in certificate.messages]
 
 
-def _covariance(fit: "MixedFit") -> str:
-    Sigma = fit.engine.Sigma
+def _counted(fit: "MixedFit") -> str:
+    if fit.is_marginal:
+        return format_plural(fit.n_covariance_parameters, "covariance parameter")
+    return format_plural(fit.n_parameters_counted, "parameter")
+
+
+def _counted_units(fit: "MixedFit") -> str:
+    return f"{fit.n_subjects} subjects" if fit.is_marginal else f"{fit.n_obs} rows"
+
+
+def _random_part(fit: "MixedFit") -> list[str]:
+    if fit.is_marginal:
+        return []
+    shown = pd.DataFrame(
+        {
+            "parameter": fit.covariance_parameters.index,
+            "estimate": [f"{value:.5g}" for value in fit.covariance_parameters],
+            "SD or correlation": _standard_scale(fit),
+        }
+    )
+    return ["Random effects and residual:", shown.to_string(index=False), ""]
+
+
+def _standard_scale(fit: "MixedFit") -> list[str]:
+    """Standard deviation of each variance, correlation of each covariance."""
+    values = fit.covariance_parameters
+    shown = []
+    for (name, value), is_variance in zip(
+        values.items(), fit.engine.covariance.is_variance, strict=True
+    ):
+        if is_variance:
+            shown.append(f"{np.sqrt(max(value, 0.0)):.5g}")
+        elif name.startswith("cov("):
+            inside, where = name[4:-1].split(" | ")
+            a, b = inside.split(", ")
+            product = values[f"var({a} | {where})"] * values[f"var({b} | {where})"]
+            shown.append(format_number(value / np.sqrt(product), 3) if product > 0 else "-")
+        else:
+            shown.append("")
+    return shown
+
+
+def _covariance(fit: "MixedFit") -> list[str]:
+    if not fit.is_marginal:
+        return []
+    tables = fit.covariance
+    title = "Visit covariance (lower) and correlation (upper triangle)"
+    if not isinstance(tables, dict):
+        tables = {"": tables}
+    lines = []
+    for label, table in tables.items():
+        lines += [f"{title}{label and ', ' + label}:", _triangles(table), ""]
+    return lines
+
+
+def _triangles(table: pd.DataFrame) -> str:
+    Sigma = table.to_numpy()
     deviation = np.sqrt(np.diagonal(Sigma))
     correlation = Sigma / deviation[:, None] / deviation
-    shown = pd.DataFrame("", index=list(fit.visits), columns=list(fit.visits))
+    shown = pd.DataFrame("", index=table.index, columns=table.columns)
     for j in range(len(Sigma)):
         for k in range(len(Sigma)):
             upper = k > j

@@ -3,6 +3,7 @@
 from aibmd.inference.coefficients import (
     DF_METHODS,
     DF_TITLES,
+    VCOV_TITLES,
     CoefficientInference,
     FTest,
     build_inference,
@@ -15,6 +16,7 @@ from aibmd.inference.multiplicity import adjust_p_values, check_adjustment
 __all__ = [
     "DF_METHODS",
     "DF_TITLES",
+    "VCOV_TITLES",
     "CoefficientInference",
     "FTest",
     "LinearEstimates",

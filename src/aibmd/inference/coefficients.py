@@ -41,6 +41,14 @@ DF_TITLES: Final = {
 }
 
 
+VCOV_TITLES: Final = {
+    "model": "model-based",
+    "CR0": "sandwich CR0",
+    "CR2": "sandwich CR2, bias reduced",
+    "CR3": "sandwich CR3, jackknife-like",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class LinearFunctions:
     """Estimates of L beta, covariance and degrees of freedom, one entry per row of L."""
