@@ -15,6 +15,7 @@ Kenward and Roger (1997, Biometrics 53:983-997); Bell and McCaffrey (2002, Surve
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations_with_replacement
 
 import numpy as np
 
@@ -44,11 +45,11 @@ class DenseModel:
     def loglik(self, theta):
         """Log-likelihood ("ml") or restricted log-likelihood ("reml") at the best beta."""
         V = self.V(np.asarray(theta))
-        information = self.X.T @ np.linalg.solve(V, self.X)
-        residual = self.y - self.X @ np.linalg.solve(
-            information, self.X.T @ np.linalg.solve(V, self.y)
-        )
-        twice = log_det(V) + residual @ np.linalg.solve(V, residual)
+        solved = np.linalg.solve(V, np.column_stack([self.X, self.y]))
+        information = self.X.T @ solved[:, :-1]
+        residual = self.y - self.X @ np.linalg.solve(information, self.X.T @ solved[:, -1])
+        # r'V^-1 r = r'V^-1 y, for r is V^-1-orthogonal to the columns of X.
+        twice = log_det(V) + residual @ solved[:, -1]
         twice = twice + len(self.y) * np.log(2 * np.pi)
         if self.method == "reml":
             twice = twice + log_det(information) - self.X.shape[1] * np.log(2 * np.pi)
@@ -124,11 +125,9 @@ class Evaluated:
     @cached_property
     def observed(self):
         """Minus the Hessian of `loglik`, from its analytic second derivative."""
-        T = self.projection if self.model.method == "reml" else self.V_inverse
         u = self.projection @ self.model.y
         Du = np.array([D @ u for D in self.dV])
-        curvature = self._second(lambda D: np.sum(T * D) - u @ D @ u)
-        return Du @ self.projection @ Du.T - self.expected + curvature / 2
+        return Du @ self.projection @ Du.T - self.expected + self._curvature[0] / 2
 
     @cached_property
     def W(self):
@@ -151,14 +150,27 @@ class Evaluated:
     @cached_property
     def R(self):
         """R_kh = X'V^-1 V_kh V^-1 X."""
-        A = self.V_inverse @ self.model.X
-        return self._second(lambda D: A.T @ D @ A)
+        return self._curvature[1]
 
-    def _second(self, f):
-        """f(V_kh) for all k and h."""
-        k = range(len(self.theta))
-        upper = {(a, b): f(self.model.d2V(self.theta, a, b)) for a in k for b in k if a <= b}
-        return np.array([[upper[min(a, b), max(a, b)] for b in k] for a in k])
+    @cached_property
+    def _curvature(self):
+        """tr(P V_kh) - y'P V_kh P y (V^-1 in the trace under ML), and R_kh."""
+        T = self.projection if self.model.method == "reml" else self.V_inverse
+        u, A = self.projection @ self.model.y, self.V_inverse @ self.model.X
+        k, p = len(self.theta), A.shape[1]
+        scalar, R = np.zeros((k, k)), np.zeros((k, k, p, p))
+        for a, b in combinations_with_replacement(range(k), 2):
+            D = self.model.d2V(self.theta, a, b)
+            scalar[a, b] = scalar[b, a] = np.sum(T * D) - u @ D @ u
+            R[a, b] = R[b, a] = A.T @ D @ A
+        return scalar, R
+
+    def using(self, information):
+        """The same theta with W from the other information; what is computed is shared."""
+        other = Evaluated(self.model, self.theta, information)
+        shared = {k: v for k, v in vars(self).items() if k not in ("information", "W")}
+        vars(other).update(shared)
+        return other
 
 
 def adjusted_vcov(at, second_order=False):

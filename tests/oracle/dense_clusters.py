@@ -23,8 +23,8 @@ def sandwich(at, subject, kind):
     return at.Phi @ meat @ at.Phi
 
 
-def bell_mccaffrey_df(at, subject, kind, row):
-    """Satterthwaite df of l'Ul, U the sandwich, when V(theta) is the truth.
+def bell_mccaffrey_df(at, subject, kind, L):
+    """For each row l of L: Satterthwaite df of l'Ul, U the sandwich, when V(theta) is the truth.
 
     l'Ul is the sum of the squares of g_i'e with e = (I - H) z, z standard normal.
     """
@@ -32,9 +32,9 @@ def bell_mccaffrey_df(at, subject, kind, row):
     annihilator = np.eye(len(X)) - X @ at.Phi @ X.T
     g = []
     for rows, A in _adjustments(at, X, subject, kind):
-        g.append(annihilator[:, rows] @ A @ X[rows] @ at.Phi @ row)
-    products = np.array(g) @ np.array(g).T
-    return np.trace(products) ** 2 / np.sum(products**2)
+        g.append(annihilator[:, rows] @ A @ X[rows] @ at.Phi @ np.transpose(L))
+    products = [G @ G.T for G in np.moveaxis(np.array(g), 2, 0)]
+    return np.array([np.trace(GG) ** 2 / np.sum(GG**2) for GG in products])
 
 
 def _whitened(at):

@@ -100,7 +100,7 @@ def test_two_groups_of_single_rows_have_welch_df_at_equal_variances():
     U = dense_clusters.sandwich(at, alone, "CR2")
     assert row @ U @ row == pytest.approx(np.sum(variances / n), rel=1e-12)
     want = np.sum(1 / n) ** 2 / np.sum(1 / (n**2 * (n - 1)))
-    df = dense_clusters.bell_mccaffrey_df(at, alone, "CR2", row)
+    df = dense_clusters.bell_mccaffrey_df(at, alone, "CR2", row[None])
     assert df == pytest.approx(want, rel=1e-12)
 
 
@@ -153,5 +153,5 @@ def test_bell_mccaffrey_df_match_the_moments_of_a_quadratic_form(kind):
     )
     BV = B @ at.V
     want = np.trace(BV) ** 2 / np.trace(BV @ BV)
-    found = dense_clusters.bell_mccaffrey_df(at, subject, kind, row)
+    found = dense_clusters.bell_mccaffrey_df(at, subject, kind, row[None])
     assert found == pytest.approx(want, rel=1e-9)

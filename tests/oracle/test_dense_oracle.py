@@ -117,7 +117,7 @@ def test_sandwich_and_its_df_equal_mmrm(dataset, key, kind, name):
     want, _ = peer.tables("Satterthwaite", name)
     L = peer.rows(want["name"])
     U = dense_clusters.sandwich(at, peer.subject, kind)
-    df = [dense_clusters.bell_mccaffrey_df(at, peer.subject, kind, row) for row in L]
+    df = dense_clusters.bell_mccaffrey_df(at, peer.subject, kind, L)
     np.testing.assert_allclose(np.sqrt(np.diag(L @ U @ L.T)), want["se"], rtol=tol.SAME_FORMULA)
     np.testing.assert_allclose(df, want["df"], rtol=tol.SAME_FORMULA)
 

@@ -1,4 +1,4 @@
-"""Covariance matrices of all rows, filled in by loops over pairs of rows.
+"""Covariance matrices of all rows, filled in pair of rows by pair of rows.
 
 Every function here returns a function of theta, real or complex, that fills the full
 n x n matrix from the definition of one entry. Rows of different subjects are independent.
@@ -86,9 +86,8 @@ def _product(factors):
 
 def residuals(structure, subject, visit, n_visits=None):
     """Rows of one subject covary as their visits do; `visit` holds times for `sp_exp`."""
-    visit = np.asarray(visit).tolist()
-    m = n_visits or int(max(visit)) + 1
-    return _from_entries(subject, lambda t, r, s: entry(structure, t, visit[r], visit[s], m))
+    m = n_visits or int(np.max(visit)) + 1
+    return _from_entries(subject, visit, lambda theta, a, b: entry(structure, theta, a, b, m))
 
 
 def separable(structure, subject, repeated, visit, n_repeated=None, n_visits=None):
@@ -97,20 +96,20 @@ def separable(structure, subject, repeated, visit, n_repeated=None, n_visits=Non
     theta: the parameters of A, then those of B without the first, which is one.
     """
     left, right = structure.split("@")
-    repeated, visit = np.asarray(repeated).tolist(), np.asarray(visit).tolist()
-    n_left, n_right = n_repeated or max(repeated) + 1, n_visits or int(max(visit)) + 1
+    n_left, n_right = n_repeated or int(np.max(repeated)) + 1, n_visits or int(np.max(visit)) + 1
     k = N_PARAMETERS[left](n_left)
 
-    def cell(theta, r, s):
-        A = entry(left, theta[:k], repeated[r], repeated[s], n_left)
-        return A * entry(right, [1.0, *theta[k:]], visit[r], visit[s], n_right)
+    def cell(theta, a, b):
+        A = entry(left, theta[:k], a[0], b[0], n_left)
+        return A * entry(right, [1.0, *theta[k:]], a[1], b[1], n_right)
 
-    return _from_entries(subject, cell)
+    labels = zip(np.asarray(repeated).tolist(), np.asarray(visit).tolist(), strict=True)
+    return _from_entries(subject, labels, cell)
 
 
 def independent(n):
     """One variance for each of n rows."""
-    return _from_entries(range(n), lambda theta, r, s: theta[0])
+    return _from_entries(range(n), [0] * n, lambda theta, a, b: theta[0])
 
 
 def by_group(V, group):
@@ -126,8 +125,7 @@ def by_group(V, group):
 
 def variance_by_group(group):
     """Independent rows, one variance for each level of `group`, which may vary in a subject."""
-    group = np.asarray(group).tolist()
-    return _from_entries(range(len(group)), lambda theta, r, s: theta[group[r]])
+    return _from_entries(range(len(group)), group, lambda theta, a, b: theta[a])
 
 
 def weighted(V, weights):
@@ -147,8 +145,8 @@ def mixed(terms, R):
         Gs, rest = split_terms(terms, theta)
         out = R(rest)
         for (level, Z, _), G in zip(terms, Gs, strict=True):
-            Z = np.asarray(Z)
-            out = out + _from_entries(level, lambda _, r, s, Z=Z, G=G: Z[r] @ G @ Z[s])(theta)
+            ZGZ = np.asarray(Z) @ G @ np.transpose(Z)
+            out = out + np.where(np.equal.outer(level, level), ZGZ, 0.0)
         return out
 
     return V
@@ -193,18 +191,21 @@ def linear(B, subject, visit):
     return lambda theta: same * np.tensordot(theta, B, axes=1)[np.ix_(visit, visit)]
 
 
-def _from_entries(unit, cell):
-    """V[r, s] = cell(theta, r, s) for rows of the same unit, else zero."""
+def _from_entries(unit, labels, cell):
+    """V[r, s] = cell(theta, label of r, label of s) for rows of the same unit, else zero."""
+    labels = labels.tolist() if hasattr(labels, "tolist") else list(labels)
     rows, n = {}, len(unit)
     for r, code in enumerate(np.asarray(unit).tolist()):
         rows.setdefault(code, []).append(r)
+    pairs = [pair for together in rows.values() for pair in product(together, together)]
+    labelled = [(labels[r], labels[s]) for r, s in pairs]
+    number = {pair: i for i, pair in enumerate(dict.fromkeys(labelled))}
+    where, which = tuple(np.transpose(pairs)), [number[pair] for pair in labelled]
 
     def V(theta):
         theta = np.asarray(theta)
-        values, out = theta.tolist(), np.zeros((n, n), dtype=np.result_type(theta, float))
-        for together in rows.values():
-            for r, s in product(together, together):
-                out[r, s] = cell(values, r, s)
+        values, out = theta.tolist(), np.zeros((n, n), np.result_type(theta, 0.0))
+        out[where] = np.array([cell(values, a, b) for a, b in number])[which]
         return out
 
     return V

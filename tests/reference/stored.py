@@ -1,22 +1,16 @@
 """Read the stored peer results, in one shape whatever program wrote them."""
 
-import json
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
 import pandas as pd
+from stored_files import FEV, HERE, ORTHODONT, ROOT, listed, load, read_data
+from stored_models import Model, StoredBlock, load_model, model_keys, printed
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-
-FEV = {
-    "armcd": ["PBO", "TRT"],
-    "avisit": ["VIS1", "VIS2", "VIS3", "VIS4"],
-    "race": ["Asian", "Black or African American", "White"],
-    "sex": ["Male", "Female"],
-}
-ORTHODONT = {"sex": ["Male", "Female"], "agef": ["8", "10", "12", "14"]}
+__all__ = [
+    "FEV", "HERE", "ORTHODONT", "ROOT", "Block", "Case", "Model", "StoredBlock", "direct_cases",
+    "formulaic_name", "load", "load_model", "mmrm_cases", "model_keys", "position", "printed",
+    "read_data",
+]  # fmt: skip
 _STRUCTURES = {"us": "un", "un": "un", "cs": "cs"}
 _PLAIN = {("Satterthwaite", "Asymptotic"), ("Kenward-Roger", "Kenward-Roger-Linear")}
 
@@ -60,35 +54,6 @@ class Case:
         return read_data(
             self.dataset, self.model, tuple((k, tuple(v)) for k, v in self.factors.items())
         )
-
-
-@cache
-def load(name):
-    return json.loads((HERE / "peers" / f"{name}.json").read_text(encoding="utf-8"))
-
-
-@cache
-def read_data(dataset, model, factors):
-    """The analysed table with factor levels in the order the peer used."""
-    if dataset == "calcium" or model == "calcium_pct":
-        data = _calcium(later=not model.startswith("bmd"))
-    else:
-        name = "two_visits" if dataset == "random_intercept" else dataset
-        data = pd.read_csv(HERE / "data" / f"{name}.csv")
-    if dataset == "orthodont":
-        data["agef"] = data["age"].astype(str)
-    for column, levels in factors:
-        data[column] = pd.Categorical(data[column].astype(str), list(levels))
-    return data
-
-
-def _calcium(later):
-    data = pd.read_csv(ROOT / "data" / "calcium" / "calcium.csv")
-    first = data[data["visit"] == 1].set_index("person")["bmd"]
-    data["base"] = data["person"].map(first)
-    data["change"] = data["bmd"] - data["base"]
-    data["pct"] = 100 * (data["bmd"] - data["base"]) / data["base"]
-    return data[data["visit"] > 1].reset_index(drop=True) if later else data
 
 
 def mmrm_cases():
@@ -149,17 +114,13 @@ def direct_cases(*names):
             over = tuple(c for c in grid if c not in by)
             blocks = tuple(_direct_block(b, m, grid) for b in m["inference"])
             factors = dict(m["factors"])
-            factors[m["visit"]] = _listed(m["visits"])
-            factors = {k: _listed(v) for k, v in factors.items()}
+            factors[m["visit"]] = listed(m["visits"])
+            factors = {k: listed(v) for k, v in factors.items()}
             out.append(
                 Case(dataset, key, True, m["formula"], m["subject"], m["visit"], m["structure"],
                      m["method"].lower(), factors, over, by, m, blocks)
             )  # fmt: skip
     return out
-
-
-def _listed(value):
-    return [value] if isinstance(value, str) else list(value)
 
 
 def _direct_block(block, model, grid):

@@ -245,6 +245,6 @@ blups_dense <- function(model, e, k) {
          prediction = G - G %*% t(Z) %*% P %*% Z %*% G)
   }
   out <- lapply(cells, one)
-  list(levels = cells, columns = colnames(r$Z), values = t(sapply(out, function(o) o$mode)),
+  list(levels = cells, columns = colnames(r$Z), values = do.call(rbind, lapply(out, `[[`, "mode")),
        cond_cov = lapply(out, `[[`, "given_beta"), prediction_cov = lapply(out, `[[`, "prediction"))
 }

@@ -30,7 +30,8 @@ columns <- function(object, labels, ...) {
 }
 
 # Exact multivariate t of mvtnorm, whose df must be whole numbers. Each row of a family with the
-# integer part of its own df, as emmeans does, but with the error of the integral near 1e-7.
+# integer part of its own df, as emmeans does, but with an error of the integral near 3e-6
+# (three standard errors; `error` keeps the largest).
 exact <- function(object, by_rows) {
   t <- as.data.frame(summary(object, infer = TRUE, adjust = "none"))
   V <- vcov(object); p <- q <- rep(NA_real_, nrow(t)); err <- 0
@@ -41,19 +42,20 @@ exact <- function(object, by_rows) {
       a <- abs(t$t.ratio[i])
       set.seed(1)
       g <- pmvt(rep(-a, k), rep(a, k), df = df, corr = R,
-                algorithm = GenzBretz(maxpts = 2e7, abseps = 2e-7, releps = 0))
+                algorithm = GenzBretz(maxpts = 1e6, abseps = 5e-7, releps = 0))
       err <- max(err, attr(g, "error")); p[i] <- 1 - g
     }
-    df <- as.integer(t$df[rows[1]] + 1e-8)
+    if (rows[1] > 1) next
+    df <- as.integer(t$df[1] + 1e-8)
     set.seed(1)
-    q[rows[1]] <- qmvt(0.95, tail = "both.tails", df = df, corr = R, ptol = 1e-7, maxiter = 5000,
-                       algorithm = GenzBretz(maxpts = 2e6, abseps = 1e-6, releps = 0))$quantile
+    q[1] <- qmvt(0.95, tail = "both.tails", df = df, corr = R,
+                 algorithm = GenzBretz(maxpts = 1e5, abseps = 1e-5, releps = 0))$quantile
   }
   list(p_value = p, quantile_first = q, whole_df = as.integer(t$df + 1e-8), error = err)
 }
 
 fit_of <- function(data, formula, kind) {
-  if (kind == "lm") return(lm(formula, sets[[data]]))
+  if (kind == "lm") return(do.call(lm, list(formula, sets[[data]])))
   control <- lmerControl(optCtrl = list(xtol_rel = 1e-14, xtol_abs = 1e-14, ftol_rel = 1e-15,
                                         ftol_abs = 1e-15, maxeval = 1e5))
   full <- update(formula, . ~ . + (1 | usubjid))
@@ -88,7 +90,7 @@ adjusted <- function(data, formula, over, by = character(), method, adjusts, kin
 trend <- function(data, formula, var, over, by = character(), at = NULL, kind = "lm", delta = 1e-4,
                   weights = "equal", formula_python = NULL) {
   fit <- fit_of(data, formula, kind)
-  arguments <- list(fit, over, var = var, by = if (length(by)) by, weights = weights, data = sets[[data]])
+  arguments <- list(fit, over, var = var, by = if (length(by)) by, weights = weights)
   if (!is.null(at)) arguments$at <- at
   if (kind == "lmer") arguments$lmer.df <- "satterthwaite"
   default <- suppressMessages(do.call(emtrends, arguments))
@@ -120,23 +122,6 @@ counterfactual <- function(data, formula, over) {
 
 all <- c("none", "bonferroni", "holm", "BH", "tukey", "mvt")
 many <- c("none", "bonferroni", "holm", "BH", "dunnettx", "mvt")
-cases <- list(
-  visits_pairwise = adjusted("fev", fev1 ~ armcd * avisit + race, "avisit", "armcd", "pairwise", all),
-  race_pairwise = adjusted("fev", fev1 ~ race + sex + avisit, "race", character(), "revpairwise", all),
-  cells_pairwise = adjusted("fev", fev1 ~ race * sex + avisit, c("race", "sex"), character(), "pairwise", all),
-  visits_control = adjusted("fev", fev1 ~ armcd * avisit + race, "avisit", "armcd", "treatment_vs_control", many),
-  race_control = adjusted("fev", fev1 ~ race * fev1_bl + avisit, "race", character(), "treatment_vs_control", many),
-  visits_steps = adjusted("fev", fev1 ~ armcd * avisit + race, "avisit", "armcd", "consecutive",
-                          c("bonferroni", "holm", "BH", "mvt")),
-  steps_all = adjusted("fev", fev1 ~ armcd * avisit + race, "avisit", "armcd", "consecutive",
-                       c("bonferroni", "holm", "BH", "mvt"), family = "all"),
-  proportional = adjusted("fev", fev1 ~ armcd * avisit * race + sex, "avisit", "armcd", "pairwise",
-                          all, weights = "proportional"),
-  intercept_pairwise = adjusted("fev", fev1 ~ armcd * avisit + race, "avisit", "armcd", "pairwise", all, "lmer"),
-  intercept_between = adjusted("fev", fev1 ~ armcd * avisit + race, "race", character(), "pairwise", all, "lmer"),
-  intercept_control = adjusted("fev", fev1 ~ armcd * avisit + race, "avisit", "armcd", "treatment_vs_control",
-                               many, "lmer")
-)
 trends <- list(
   straight = trend("fev", fev1 ~ armcd * time + race, "time", "armcd"),
   straight_by = trend("fev", fev1 ~ armcd * race * time + sex, "time", "armcd", "race"),
@@ -153,6 +138,23 @@ averages <- list(
   slopes = counterfactual("fev", fev1 ~ armcd * fev1_bl + race, "armcd"),
   curved = counterfactual("fev", fev1 ~ armcd * (fev1_bl + I(fev1_bl^2)) + armcd * race + sex, "armcd"),
   three = counterfactual("fev", fev1 ~ race * fev1_bl + avisit, "race")
+)
+cases <- list(
+  visits_pairwise = adjusted("fev", fev1 ~ armcd * avisit + race, "avisit", "armcd", "pairwise", all),
+  race_pairwise = adjusted("fev", fev1 ~ race + sex + avisit, "race", character(), "revpairwise", all),
+  cells_pairwise = adjusted("fev", fev1 ~ race * sex + avisit, c("race", "sex"), character(), "pairwise", all),
+  visits_control = adjusted("fev", fev1 ~ armcd * avisit + race, "avisit", "armcd", "treatment_vs_control", many),
+  race_control = adjusted("fev", fev1 ~ race * fev1_bl + avisit, "race", character(), "treatment_vs_control", many),
+  visits_steps = adjusted("fev", fev1 ~ armcd * avisit + race, "avisit", "armcd", "consecutive",
+                          c("bonferroni", "holm", "BH", "mvt")),
+  steps_all = adjusted("fev", fev1 ~ armcd * avisit + race, "avisit", "armcd", "consecutive",
+                       c("bonferroni", "holm", "BH", "mvt"), family = "all"),
+  proportional = adjusted("fev", fev1 ~ armcd * avisit * race + sex, "avisit", "armcd", "pairwise",
+                          all, weights = "proportional"),
+  intercept_pairwise = adjusted("fev", fev1 ~ armcd * avisit + race, "avisit", "armcd", "pairwise", all, "lmer"),
+  intercept_between = adjusted("fev", fev1 ~ armcd * avisit + race, "race", character(), "pairwise", all, "lmer"),
+  intercept_control = adjusted("fev", fev1 ~ armcd * avisit + race, "avisit", "armcd", "treatment_vs_control",
+                               many, "lmer")
 )
 write_json(list(source = "R emmeans, mvtnorm and lmerTest", script = "scripts/means_adjusted.R",
                 R = R.version.string,

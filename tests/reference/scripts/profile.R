@@ -54,7 +54,7 @@ one <- function(id, table, data, fixed, design, method, level = 0.95) {
   if (method == "ML") rows <- c(rows, lapply(seq_along(e$beta), function(j) { b <- beta_profile(model, e, j, level)
     data.frame(parameter = e$names[j], estimate = e$beta[j], lower = b[1], upper = b[2]) }))
   out <- list(id = id, program = "dense.R", data = table, formula = deparse1(fixed), random = bar, subject = "subject", method = method,
-    factors = factors_in(fixed, data), level = level, loglik = e$loglik, theta = e$theta, theta_names = labels, profile = do.call(rbind, rows))
+    factors = factors_in(fixed, data), level = level, loglik = e$loglik, theta = e$theta, theta_names = labels, profile = `rownames<-`(do.call(rbind, rows), NULL))
   cat(id, "\n"); print(out$profile, digits = 8)
   if (method == "ML") {
     p <- suppressWarnings(confint(profile(fit, devtol = 1e-12, delta.cutoff = 1 / 16), level = level, quiet = TRUE))

@@ -9,6 +9,16 @@ fev$race <- factor(fev$race, c("Asian", "Black or African American", "White"))
 fev$sex <- factor(fev$sex, c("Male", "Female")); fev$armcd <- factor(fev$armcd, c("PBO", "TRT"))
 fev$avisit <- factor(fev$avisit)
 
+# The joint Satterthwaite df depend on the basis of a hypothesis. SAS's are those of the reduced rows in
+# reference-coded terms (each row one level against the reference), not those of the sum-to-zero basis.
+reduced <- function(L) {
+  for (i in seq_len(nrow(L))) {
+    j <- which(abs(L[i, ]) > 1e-10)[1]; L[i, ] <- L[i, ] / L[i, j]
+    for (k in setdiff(seq_len(nrow(L)), i)) L[k, ] <- L[k, ] - L[k, j] * L[i, ]
+  }
+  L
+}
+
 half_unit <- function(text) {                      # of the last printed digit
   decimals <- if (grepl("[.]", text)) nchar(sub("^[^.]*[.]", "", text)) else 0
   0.5 * 10^-decimals
@@ -119,7 +129,7 @@ for (s in sas) {
   if (is.null(fits[[key]])) fits[[key]] <- polish_dense(b$model, b$start)
   e <- fits[[key]]
   # no intercept in the residual model's cell-means form: only its likelihood and covariance are compared
-  L3 <- if (s$formula != "fev1 ~ 1" && ncol(b$X) == ncol(model.matrix(b$formula, fev))) hypotheses(b$formula, fev, b$X) else list()
+  L3 <- if (s$formula != "fev1 ~ 1" && ncol(b$X) == ncol(model.matrix(b$formula, fev))) lapply(hypotheses(b$formula, fev, b$X), reduced) else list()
   block <- switch(s$vcov_method, model = model_block(e, L3, "satterthwaite", "model", "observed"),
     CR0 = sandwich_block(e, "CR0"), model_block(e, L3, "kenward_roger", s$vcov_method, "observed"))
   d <- if (is.null(s$covariance_parameters)) { s$covariance_parameters <- list(); compare_only <- NULL
