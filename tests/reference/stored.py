@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import pandas as pd
-from stored_files import FEV, HERE, ORTHODONT, ROOT, listed, load, read_data
-from stored_models import Model, StoredBlock, load_model, model_keys, printed
+from stored_files import FEV, HERE, ORTHODONT, ROOT, listed, load, printed, read_data
+from stored_models import Model, StoredBlock, load_model, model_keys
 
 __all__ = [
     "FEV", "HERE", "ORTHODONT", "ROOT", "Block", "Case", "Model", "StoredBlock", "direct_cases",

@@ -4,6 +4,7 @@ import json
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 HERE = Path(__file__).resolve().parent
@@ -50,3 +51,18 @@ def _calcium(later):
 def listed(value):
     """R writes a vector of one as a bare value."""
     return [value] if isinstance(value, str) else list(value)
+
+
+def matrix(stored):
+    """A matrix as R wrote it: nested lists, a list of one, or rows, cols and values."""
+    if stored is None:
+        return None
+    values = stored["values"] if isinstance(stored, dict) else stored
+    return np.atleast_2d(np.asarray(values, dtype=float))
+
+
+def printed(text):
+    """A printed number and half a unit of its last digit: how far rounding alone can be off."""
+    mantissa, _, exponent = text.lower().partition("e")
+    decimals = len(mantissa.partition(".")[2])
+    return float(text), 0.5 * 10.0 ** (int(exponent or 0) - decimals)

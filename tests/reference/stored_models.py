@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
-from stored_files import FEV, ORTHODONT, listed, load, read_data
+from stored_files import FEV, ORTHODONT, listed, load, matrix, read_data
 
 CLASSIC = ("fev", "orthodont", "sleepstudy")  # written by several programs, see the README
 _STRUCTURE = {"us": "un"}
@@ -143,21 +143,6 @@ class Model:
                 return one
         have = [(b.df_method, b.vcov_method, b.information) for b in self.blocks]
         raise KeyError(f"{self.id}: no block {df_method}, {wanted}, {information}; stored: {have}")
-
-
-def matrix(stored):
-    """A matrix as R wrote it: nested lists, a list of one, or rows, cols and values."""
-    if stored is None:
-        return None
-    values = stored["values"] if isinstance(stored, dict) else stored
-    return np.atleast_2d(np.asarray(values, dtype=float))
-
-
-def printed(text):
-    """A printed number and half a unit of its last digit: how far rounding alone can be off."""
-    mantissa, _, exponent = text.lower().partition("e")
-    decimals = len(mantissa.partition(".")[2])
-    return float(text), 0.5 * 10.0 ** (int(exponent or 0) - decimals)
 
 
 def model_keys(file):

@@ -21,6 +21,9 @@ POLISHED = [
 POLISHED_BY_PEER = [(f, k) for f in ("random_slopes", "residual_structures")
                     for k in stored.model_keys(f) if k != "likelihood_ratios"]  # fmt: skip
 
+SAS = stored.load("sas")["models"]
+LISTINGS = [key for key, numbers in SAS.items() if "minus2_loglik" in numbers]
+
 
 @models
 def test_t_and_p_follow_from_estimate_se_and_df(file, key):
@@ -82,6 +85,22 @@ def test_conditional_modes_of_lme4_are_those_of_the_formula(key):
 def _same_columns(blups, group, exact):
     """lme4 names a crossed grouping the other way round and keeps the diagonal terms together."""
     return blups[group] if group in blups else blups[":".join(reversed(group.split(":")))]
+
+
+@pytest.mark.parametrize("key", LISTINGS)
+def test_sas_stops_just_below_the_optimum_and_never_above_it(key):
+    value, half_unit = stored.printed(SAS[key]["minus2_loglik"])
+    optimum = -2 * stored.load_model("sas_dense", key).loglik
+    assert -2 * half_unit <= value - optimum <= 3e-5
+
+
+def test_balanced_designs_have_the_exact_tests():
+    for key in ("oats", "orthodont"):
+        exact = stored.load_model("exact", key).numbers
+        for want, got in zip(exact["type3"], exact["lmer"]["kenward_roger_type3"], strict=True):
+            assert want["term"] == got["term"]
+            assert got["F"] == pytest.approx(want["F"], rel=1e-7)
+            assert got["den_df"] == pytest.approx(want["den_df"], rel=1e-9)
 
 
 def test_printed_digits_know_their_rounding():

@@ -46,10 +46,15 @@ exact <- function(object, by_rows) {
       err <- max(err, attr(g, "error")); p[i] <- 1 - g
     }
     if (rows[1] > 1) next
+    # the root of pmvt itself: qmvt stops earlier
     df <- as.integer(t$df[1] + 1e-8)
-    set.seed(1)
-    q[1] <- qmvt(0.95, tail = "both.tails", df = df, corr = R,
-                 algorithm = GenzBretz(maxpts = 1e5, abseps = 1e-5, releps = 0))$quantile
+    low <- if (k > 1) qt(0.975, df) else next
+    outside <- function(x) {
+      set.seed(1)
+      pmvt(rep(-x, k), rep(x, k), df = df, corr = R,
+           algorithm = GenzBretz(maxpts = 1e6, abseps = 5e-7, releps = 0)) - 0.95
+    }
+    q[1] <- uniroot(outside, c(low, qt(1 - 0.025 / k, df)), tol = 1e-6)$root
   }
   list(p_value = p, quantile_first = q, whole_df = as.integer(t$df + 1e-8), error = err)
 }
@@ -88,22 +93,21 @@ adjusted <- function(data, formula, over, by = character(), method, adjusts, kin
 }
 
 trend <- function(data, formula, var, over, by = character(), at = NULL, kind = "lm", delta = 1e-4,
-                  weights = "equal", formula_python = NULL) {
+                  weights = "equal") {
   fit <- fit_of(data, formula, kind)
   arguments <- list(fit, over, var = var, by = if (length(by)) by, weights = weights)
   if (!is.null(at)) arguments$at <- at
   if (kind == "lmer") arguments$lmer.df <- "satterthwaite"
+  # emtrends takes a step to one side; the mean of both sides has an error of the step squared
+  step <- function(delta) suppressMessages(do.call(emtrends, c(arguments, delta.var = delta)))
   default <- suppressMessages(do.call(emtrends, arguments))
-  # emtrends takes differences; max.degree = 2 with a small step makes them central
-  arguments$delta.var <- delta; arguments$max.degree <- 2
-  central <- suppressMessages(do.call(emtrends, arguments))
-  central <- central[as.data.frame(central)$degree == "linear"]
-  means <- columns(default, c(over, by), adjust = "none")
-  near <- as.data.frame(summary(central, infer = TRUE, adjust = "none"))
+  central <- step(delta)
+  central@linfct <- (central@linfct + step(-delta)@linfct) / 2
   list(data = data, formula = deparse1(formula), kind = kind, var = var, over = as.list(over),
-       by = as.list(by), at = at, weights = weights, forward = means,
-       central = list(estimate = near[[grep("trend", names(near))]], std_error = near$SE, df = near$df),
-       contrasts = columns(contrast(default, "revpairwise"), c("contrast", by), adjust = "none"))
+       by = as.list(by), at = at, weights = weights,
+       default = columns(default, c(over, by), adjust = "none")$estimate,
+       slopes = columns(central, c(over, by), adjust = "none"),
+       contrasts = columns(contrast(central, "revpairwise"), c("contrast", by), adjust = "none"))
 }
 
 # Averages over people: predict everyone at every level; the variance of the coefficients by the

@@ -60,7 +60,7 @@ compare <- function(s, e, L3, block, coefficient_names) {
   labels <- labels_of(s$structure)
   theta <- if (is.null(s$group)) setNames(e$theta, labels) else
     setNames(e$theta, paste0(rep(c("PBO", "TRT"), each = length(labels)), ":", labels))
-  d$covariance <- max(vapply(s$covariance_parameters, function(c) {
+  if (length(s$covariance_parameters)) d$covariance <- max(vapply(s$covariance_parameters, function(c) {
     key <- if (is.null(c$group)) function(k) k else function(k) paste0(c$group, ":", k)
     value <- switch(c$is, "variance - covariance" = theta[[key("variance")]] - theta[[key("covariance")]],
                     "-1 / log(rho)" = theta[[key("range")]], theta[[key(c$is)]])
@@ -142,6 +142,7 @@ for (s in sas) {
     visit = "avisit", structure = s$structure, group = s$group, weights = s$weights, coordinates = s$coordinates,
     method = toupper(s$method), factors = factors_in(b$formula, fev), n_obs = length(b$model$y), n_subjects = length(b$model$rows),
     loglik = e$loglik, newton_decrement = e$decrement, names = e$names, beta = e$beta, vcov = unname(e$Phi), theta = e$theta,
+    theta_names = if (is.null(s$group)) labels_of(s$structure) else paste0(rep(c("PBO", "TRT"), each = length(labels_of(s$structure))), ":", labels_of(s$structure)),
     type3_L = lapply(L3, unname), inference = list(block), sas_off_in_half_units_or_relative = d)
 }
 models <- lapply(models, function(m) m[!vapply(m, is.null, TRUE)])
