@@ -45,11 +45,10 @@ class DenseModel:
     def loglik(self, theta):
         """Log-likelihood ("ml") or restricted log-likelihood ("reml") at the best beta."""
         V = self.V(np.asarray(theta))
-        solved = np.linalg.solve(V, np.column_stack([self.X, self.y]))
-        information = self.X.T @ solved[:, :-1]
-        residual = self.y - self.X @ np.linalg.solve(information, self.X.T @ solved[:, -1])
-        # r'V^-1 r = r'V^-1 y, for r is V^-1-orthogonal to the columns of X.
-        twice = log_det(V) + residual @ solved[:, -1]
+        V_inverse_X = np.linalg.solve(V, self.X)
+        information = self.X.T @ V_inverse_X
+        residual = self.y - self.X @ np.linalg.solve(information, V_inverse_X.T @ self.y)
+        twice = log_det(V) + residual @ np.linalg.solve(V, residual)
         twice = twice + len(self.y) * np.log(2 * np.pi)
         if self.method == "reml":
             twice = twice + log_det(information) - self.X.shape[1] * np.log(2 * np.pi)
