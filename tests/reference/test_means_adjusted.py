@@ -20,7 +20,7 @@ from aibmd.inference.largest_t import build_multivariate_t
 PEER = stored.load("means_adjusted")
 CASES, TRENDS, AVERAGES = PEER["cases"], PEER["trends"], PEER["averages"]
 # p-values of ptukey and of the largest t are integrals; R documents no bound, both agree to this.
-TUKEY_P = 1e-7
+TUKEY_P = 1e-8
 # qtukey stops when its steps are below 1e-4, on the scale of sqrt(2) t.
 TUKEY_QUANTILE = 1e-4
 # Ours are good to 1e-5; mvtnorm states its own error beside each number.
