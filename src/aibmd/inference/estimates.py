@@ -9,6 +9,7 @@ import pandas as pd
 from aibmd.formatting import MISSING, NOT_ESTIMABLE, format_df, format_number, format_p_value
 from aibmd.inference.coefficients import (
     DF_TITLES,
+    VCOV_TITLES,
     CoefficientInference,
     LinearFunctions,
     check_conf_level,
@@ -189,6 +190,8 @@ class LinearEstimates:
         rule = ADJUSTMENTS[self.adjust]
         kind = f"simultaneous ({rule.title})" if rule.quantile else "unadjusted"
         lines = [f"Degrees of freedom: {df_title}. Limits: {level} t limits, {kind}."]
+        if self.inference.vcov_method != "model":
+            lines.append(f"Standard errors: {VCOV_TITLES[self.inference.vcov_method]}, by subject.")
         if self.scale == "percent":
             lines.append("Percent: 100 (exp(estimate) - 1) of the log scale; df, statistic and p")
             lines.append("are those of the log scale, std_error is by the delta method.")

@@ -41,9 +41,9 @@ def predict_counterfactual(
 
     Notes
     -----
-    Every subject counts once. A covariate that changes within a subject is averaged over the
-    subject's own rows. The covariance holds two parts, equations (M7) to (M9) of the method
-    note: that of the coefficients, and that of the covariates over subjects.
+    Every subject counts once, or by sampling weight. A covariate that changes within a subject
+    is averaged over the subject's own rows. The covariance holds two parts, equations (M7) to
+    (M9) of the method note: that of the coefficients, and that of the covariates over subjects.
     """
     coding = fit.coding
     shown = (*over, *by)
@@ -62,7 +62,7 @@ def predict_counterfactual(
         conf_level=conf_level,
         by=by,
         notes=people.describe(fixed),
-        covariate_vcov=_spread(np.column_stack([own for _, own in rows])),
+        covariate_vcov=_spread(np.column_stack([own for _, own in rows]), people.share),
         covariate_df=float(people.count - 1),
     )
 
@@ -81,10 +81,17 @@ class _People:
         self.frame, self.row = _distinct(fit.coding.frame, self.own)
         # Every subject counts once, whatever the number of rows.
         self.weight = 1.0 / np.bincount(self.subject)[self.subject]
+        sampling = fit.design.rows.sampling_weights
+        self.share = np.full(self.count, 1.0 / self.count)
+        self.is_weighted = sampling is not None
+        if sampling is not None:
+            own = np.bincount(self.subject, weights=self.weight * sampling)
+            self.share = np.asarray(own / own.sum())
 
     def average(self, cell: Mapping[str, Any]) -> tuple[FloatArray, FloatArray]:
         """Mean coded row, (p_full,), and each subject's own prediction, (subjects,)."""
-        share = np.bincount(self.row, weights=self.weight / self.count, minlength=len(self.frame))
+        each = self.weight * self.share[self.subject]
+        share = np.bincount(self.row, weights=each, minlength=len(self.frame))
         total = np.zeros(len(self.coding.columns))
         predicted = np.empty(len(self.frame))
         is_known = True
@@ -103,9 +110,10 @@ class _People:
         """What was set, what was each subject's own, and whose standard error it is."""
         who = f"each of {format_count(self.count)} subjects"
         own = f"their own {', '.join(self.own)}" if self.own else "no covariate left of their own"
+        counted = "weighted by sampling_weights" if self.is_weighted else "each counted once"
         lines = [
             f"Counterfactual (g-computation): {who} predicted at every level shown, with {own}; "
-            f"every subject counts once.",
+            f"{counted}.",
             "Standard errors are for the population the subjects were drawn from: covariance of "
             "the coefficients plus that of the covariates over subjects; df for the sum.",
         ]
@@ -132,11 +140,11 @@ def _distinct(frame: pd.DataFrame, names: list[str]) -> tuple[pd.DataFrame, IntA
     return frame[names].iloc[first].reset_index(drop=True), row
 
 
-def _spread(own: FloatArray) -> FloatArray:
+def _spread(own: FloatArray, share: FloatArray) -> FloatArray:
     """Covariance of the mean of the subjects' own predictions, equation (M8)."""
-    centred = own - own.mean(axis=0)
+    weighted = share[:, None] * (own - share @ own)
     count = len(own)
-    return np.asarray(centred.T @ centred / (count - 1.0) / count)
+    return np.asarray(weighted.T @ weighted * (count / (count - 1.0)))
 
 
 def _check_fixed(values: Mapping[str, tuple[Any, ...]], fixed: Mapping[str, Any]) -> None:

@@ -109,10 +109,13 @@ def list_values(
     return {name: _values_of(name, at, coding, factors) for name in coding.formula.variables}
 
 
-def cell_frequencies(coding: Coding, grid: ReferenceGrid) -> FloatArray:
+def cell_frequencies(
+    coding: Coding, grid: ReferenceGrid, sampling_weights: FloatArray | None = None
+) -> FloatArray:
     """Share of the rows used in each combination of the averaged factors, (cells,).
 
-    Rows with a factor level that the grid leaves out are not counted.
+    Rows with a factor level that the grid leaves out are not counted. With sampling weights
+    a row counts as much as its weight says.
     """
     used = coding.frame
     inside = np.ones(len(used), dtype=bool)
@@ -122,7 +125,8 @@ def cell_frequencies(coding: Coding, grid: ReferenceGrid) -> FloatArray:
     for name in grid.averaged:
         levels = grid.values[name]
         cell = cell * len(levels) + pd.Index(levels).get_indexer(list(used.loc[inside, name]))
-    counts = np.bincount(cell, minlength=grid.X.shape[1]).astype(float)
+    weights = None if sampling_weights is None else sampling_weights[inside]
+    counts = np.bincount(cell, weights=weights, minlength=grid.X.shape[1]).astype(float)
     if not counts.any():
         raise AibmdError(
             "no row used falls into this grid, so there are no proportional weights; "

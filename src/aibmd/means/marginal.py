@@ -101,7 +101,7 @@ def emmeans(
         inference=choose_inference(fit, df_method),
         conf_level=conf_level,
         by=by,
-        notes=describe_grid(weights, grid, at or {}, len(fit.coding.frame)),
+        notes=describe_grid(weights, fit, grid, at or {}),
     )
 
 
@@ -118,7 +118,7 @@ def average_cells(weights: str, fit: MixedFit, grid: ReferenceGrid) -> FloatArra
         cells = grid.X.shape[1]
         return np.full(cells, 1.0 / cells)
     if weights == "proportional":
-        return cell_frequencies(fit.coding, grid)
+        return cell_frequencies(fit.coding, grid, fit.design.rows.sampling_weights)
     raise AibmdError(f"weights={weights!r} is not 'equal', 'proportional' or 'counterfactual'")
 
 
@@ -126,25 +126,36 @@ def choose_inference(fit: MixedFit, df_method: DfMethod | None) -> CoefficientIn
     """That of the fit, or the one with the df method asked for."""
     if df_method is None or df_method == fit.inference.df_method:
         return fit.inference
-    return build_inference(fit.engine, df_method, fit.inference.information)
+    return build_inference(
+        fit.engine,
+        df_method,
+        fit.inference.information,
+        fit.inference.vcov_method,
+        fit.design,
+        fit.features,
+    )
 
 
 def describe_grid(
-    weights: str, grid: ReferenceGrid, at: Mapping[str, Any], rows: int
+    weights: str, fit: MixedFit, grid: ReferenceGrid, at: Mapping[str, Any]
 ) -> tuple[str, ...]:
     """What was averaged and what was held, as printed."""
-    return (_describe_weights(weights, grid, rows), *_describe_held(grid, at, rows))
+    return (
+        _describe_weights(weights, fit, grid),
+        *_describe_held(grid, at, len(fit.coding.frame)),
+    )
 
 
-def _describe_weights(weights: str, grid: ReferenceGrid, rows: int) -> str:
+def _describe_weights(weights: str, fit: MixedFit, grid: ReferenceGrid) -> str:
     if not grid.averaged:
         return f"Weights: {weights} (no factor is averaged over)."
     names = _and(grid.averaged)
     if weights == "equal":
         return f"Averaged over {names}, all combinations weighted equally."
+    counted = "" if fit.design.rows.sampling_weights is None else ", by sampling_weights"
     return (
         f"Averaged over {names}, combinations weighted by their share of the "
-        f"{format_count(rows)} rows used (proportional)."
+        f"{format_count(len(fit.coding.frame))} rows used (proportional{counted})."
     )
 
 

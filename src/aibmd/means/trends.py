@@ -100,7 +100,7 @@ def emtrends(
         by=by,
         notes=(
             _describe_slope(fit, var, grid, slope),
-            *describe_grid(weights, grid, at or {}, len(fit.coding.frame)),
+            *describe_grid(weights, fit, grid, at or {}),
         ),
         trend=var,
     )

@@ -180,3 +180,29 @@ def test_one_subject_has_no_population(ols):
     fitted.design.rows.subject[:] = 0
     with pytest.raises(AibmdError, match="two subjects"):
         emmeans(fitted, "arm", weights="counterfactual")
+
+
+def test_a_sampling_weight_of_two_counts_a_person_twice(fev):
+    one_each = fev.assign(w=np.where(fev["sex"] == "Male", 2.0, 1.0))
+    fit = aibmd.fit_mmrm(
+        "fev1 ~ armcd * avisit + armcd * fev1_bl", one_each, subject="usubjid", visit="avisit",
+        covariance="cs", sampling_weights="w", vcov="CR2",
+    )  # fmt: skip
+    people = one_each.groupby("usubjid", observed=True).head(1)
+    found = emmeans(fit, "armcd", "avisit", weights="counterfactual")
+    row = found.to_frame().iloc[0]
+    twice = people.loc[people.index.repeat(people["w"].astype(int))]
+    predicted = aibmd.predict(fit, twice.assign(armcd=row["armcd"], avisit=row["avisit"]))
+    assert row["estimate"] == pytest.approx(predicted["estimate"].mean(), rel=1e-9)
+    assert "weighted by sampling_weights" in found.summary()
+    assert "sandwich CR2" in found.summary()
+
+
+def test_another_df_method_keeps_the_sandwich(fev):
+    fit = aibmd.fit_mmrm(
+        "fev1 ~ armcd * avisit", fev, subject="usubjid", visit="avisit", covariance="cs", vcov="CR2"
+    )
+    same, normal = (
+        emmeans(fit, "armcd", df_method=name).to_frame()["std_error"] for name in (None, "normal")
+    )
+    np.testing.assert_allclose(normal, same, rtol=1e-12)
