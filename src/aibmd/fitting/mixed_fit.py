@@ -13,6 +13,7 @@ from aibmd.fitting.covariance_tables import (
     random_covariance_table,
     residual_variance_table,
 )
+from aibmd.fitting.random_effects import random_effects_table
 from aibmd.fitting.summary import format_summary
 from aibmd.inference import CoefficientInference, check_conf_level, compute_t_p_value
 from aibmd.linalg.symmetric import FloatArray
@@ -173,6 +174,15 @@ class MixedFit:
     def random_covariance(self) -> Any:
         """Covariance G of the random effects; by grouping a dict where there are several."""
         return random_covariance_table(self)
+
+    @property
+    def random_effects(self) -> pd.DataFrame:
+        """Predicted random effects (BLUPs): a row per subject, a column per effect.
+
+        Several groupings: the index tells the grouping, the subject and the inner level.
+        Predictions are shrunk towards zero; `random_effects_covariance` says how uncertain.
+        """
+        return random_effects_table(self)
 
     @property
     def residual_variance(self) -> Any:
