@@ -9,13 +9,14 @@ INSTALL_PACKAGE = $(PIP) install --no-build-isolation --no-deps --editable .
 export OPENBLAS_NUM_THREADS := 1
 export OMP_NUM_THREADS := 1
 
-.PHONY: reproduce test check lint types contracts bench wheel lock clean help
+.PHONY: reproduce test check lint types contracts bench calibration wheel lock clean help
 
 help:
 	@echo "make reproduce  install, run analyses/brex_withdrawal, print its table and page"
 	@echo "make test       install, run the test suite"
 	@echo "make check      lint, types, import contracts, then the tests"
 	@echo "make bench      speed as ratios, equal answers required first"
+	@echo "make calibration  coverage and type I error; runs what the result files lack"
 	@echo "make wheel      build the wheel into dist/"
 	@echo "make lock       renew requirements/*.txt"
 
@@ -56,6 +57,9 @@ contracts: $(VENV)/.dev-ready
 
 bench: $(VENV)/.dev-ready
 	@$(BIN)/python benchmarks/run.py
+
+calibration: $(VENV)/.dev-ready
+	@PYTHONPATH=tests $(BIN)/python -m calibration $(CALIBRATION_ARGS)
 
 wheel: $(VENV)/.dev-ready
 	@$(BIN)/python -m pip --disable-pip-version-check --quiet --quiet wheel --no-build-isolation --no-deps --wheel-dir dist .
