@@ -153,7 +153,8 @@ class EffectsCriterion:
         outer = np.einsum("hk,hab,kcd->adbc", weights[:-1, :-1], e, e).reshape(q * q, q * q)
         middle = (outer @ work.C.reshape(q * q, -1)).reshape(q, q, -1)
         D = work.D[:, :p]
-        total = np.tensordot(D, multiply_stacked(middle, D), axes=((0, 2), (0, 2)))
+        counted = multiply_stacked(middle, D) * self.products.count
+        total = np.tensordot(D, counted, axes=((0, 2), (0, 2)))
         P = self._augmented(work)[:, :p, :p]
         total = total + 2.0 * np.tensordot(weights[:-1, -1], P, axes=1)
         total = total + weights[-1, -1] * work.sums[:p, :p]

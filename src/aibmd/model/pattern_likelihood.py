@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from aibmd.linalg.frozen import freeze_arrays
 from aibmd.linalg.symmetric import (
     FloatArray,
     invert_padded,
@@ -56,6 +57,7 @@ class PatternCriterion:
         is_linear = self.covariance.second(theta, self.cells) is None
         first = self.covariance.first(theta, self.cells) if is_linear else None
         object.__setattr__(self, "constant_first", first)
+        freeze_arrays(self)
 
     @property
     def least_squares(self) -> LeastSquares:

@@ -190,7 +190,7 @@ class SubjectCriterion:
         values, vectors = np.linalg.eigh(theta_vcov)
         total = np.zeros((p, p))
         for block, white in zip(self.blocks, at.work, strict=True):
-            X = white.Z[..., :p]
+            X = white.Z[..., :p] * np.sqrt(block.count)[:, None, None]
             F = np.tensordot(vectors.T, self._whitened_first(theta, block, white), axes=1)
             FX = (F @ X).reshape(len(F), -1, p)
             total += np.tensordot(values, FX.swapaxes(-1, -2) @ FX, axes=1)
