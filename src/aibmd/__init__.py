@@ -36,6 +36,7 @@ _HOME = {
     "MixedFit": "fitting",
     "fit_mmrm": "fitting",
     "fit_lmm": "fitting",
+    "fit_outcomes": "fitting",
     "predict": "fitting",
     "anova": "fitting",
     "wald_test": "fitting",
@@ -77,7 +78,7 @@ if TYPE_CHECKING:
         SingularFitWarning,
         TScoreChangeError,
     )
-    from aibmd.fitting import MixedFit, anova, fit_lmm, fit_mmrm, predict, wald_test
+    from aibmd.fitting import MixedFit, anova, fit_lmm, fit_mmrm, fit_outcomes, predict, wald_test
     from aibmd.inference import LinearEstimates
     from aibmd.means import back_transform, contrast, emmeans, emtrends
     from aibmd.simulation import StudyDesign, simulate_cohort

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 
 from aibmd.errors import AibmdError
+from aibmd.model.covariance.compositions import GroupedTerm
 from aibmd.model.covariance.effects import RandomEffectsTerm, SumTerm
 from aibmd.model.covariance.features import RowFeatures
-from aibmd.model.covariance.terms import CovarianceTerm, GroupedTerm
+from aibmd.model.covariance.terms import CovarianceTerm
 from aibmd.model.pattern_likelihood import PatternCriterion
 
 if TYPE_CHECKING:
@@ -22,10 +23,12 @@ def covariance_table(fit: "MixedFit") -> Any:
     if isinstance(fit.engine.criterion, PatternCriterion):
         Sigma = fit.engine.Sigma
         size = len(Sigma) // fit.n_groups
-        blocks = [Sigma[g * size : (g + 1) * size, g * size : (g + 1) * size]
-                  for g in range(fit.n_groups)]
-        tables = [pd.DataFrame(block, index=labels[:size], columns=labels[:size])
-                  for block in blocks]
+        blocks = [
+            Sigma[g * size : (g + 1) * size, g * size : (g + 1) * size] for g in range(fit.n_groups)
+        ]
+        tables = [
+            pd.DataFrame(block, index=labels[:size], columns=labels[:size]) for block in blocks
+        ]
     else:
         tables = [_unit_distance(fit, g) for g in range(fit.n_groups)]
     if group is None:
@@ -61,7 +64,7 @@ def random_covariance_table(fit: "MixedFit") -> Any:
     """G, or a dict of them by grouping."""
     tables = {
         part.grouping: pd.DataFrame(
-            part.G(own), index=list(part.columns), columns=list(part.columns)
+            part.matrix(own), index=list(part.columns), columns=list(part.columns)
         )
         for part, own in effects_terms(fit)
     }
@@ -91,6 +94,12 @@ def residual_variance_table(fit: "MixedFit") -> Any:
         }
     if len(theta[term.is_variance]) == 1:
         return float(theta[0])
-    return pd.Series(theta[term.is_variance], index=[
-        name for name, is_variance in zip(term.names, term.is_variance, strict=True) if is_variance
-    ], name="residual_variance")
+    return pd.Series(
+        theta[term.is_variance],
+        index=[
+            name
+            for name, is_variance in zip(term.names, term.is_variance, strict=True)
+            if is_variance
+        ],
+        name="residual_variance",
+    )

@@ -147,16 +147,16 @@ def fit_lmm(
     levels = design.rows.residual_group
     term = build_effects_term(
         effects,
-        build_residual_term(residual, design.rows.visits, None if levels is None else levels.labels),
+        build_residual_term(
+            residual, design.rows.visits, None if levels is None else levels.labels
+        ),
     )
     features = build_features(design.rows, random=parts)
     # 3. The engine, 4. inference.
     engine = fit_engine(*subject_criterion(design, term, features, method))
     inference = build_inference(engine, df_method, information, vcov, design, features)
     certificate = engine.certificate
-    attempt = Attempt(
-        residual, certificate.converged, certificate.singular, certificate.messages
-    )
+    attempt = Attempt(residual, certificate.converged, certificate.singular, certificate.messages)
     fit = MixedFit(spec, design, features, engine, inference, None, (attempt,))
     warn_about(fit)
     return fit
@@ -183,9 +183,7 @@ def _build(
         weights=spec.weights,
         effects=tuple(used),
     )
-    design = build_design(
-        frame, guarded, spec.subject, spec.visit, further=further, layout="rows"
-    )
+    design = build_design(frame, guarded, spec.subject, spec.visit, further=further, layout="rows")
     if spec.visit is not None:
         refuse_repeats(design.rows, frame, _residual_cells(design.rows), [spec.subject, spec.visit])
     return design

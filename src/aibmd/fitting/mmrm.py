@@ -189,9 +189,7 @@ def _build(frame: pd.DataFrame, spec: ModelSpec, layout: Layout) -> Design:
         weights=spec.weights,
         sampling_weights=spec.sampling_weights,
     )
-    return build_design(
-        frame, guarded, spec.subject, spec.visit, further=further, layout=layout
-    )
+    return build_design(frame, guarded, spec.subject, spec.visit, further=further, layout=layout)
 
 
 def _fit_choice(

@@ -119,7 +119,7 @@ def predict_effects(fit: "MixedFit", term: RandomEffectsTerm) -> PredictedEffect
     engine = fit.engine
     s2 = engine.least_squares.scale**2
     own_parameters = next(own for other, own in effects_terms(fit) if other is term)
-    G = term.G(own_parameters) / s2
+    G = term.matrix(own_parameters) / s2
     pieces: list[tuple[FloatArray, ...]] = []
     for block in iterate_subjects(fit.design, fit.features, engine):
         inverse = np.linalg.inv(np.linalg.cholesky(block.V))

@@ -144,11 +144,10 @@ def _random_part(fit: "MixedFit") -> list[str]:
 
 def _standard_scale(fit: "MixedFit") -> list[str]:
     """Standard deviation of each variance, correlation of each covariance."""
-    values = fit.covariance_parameters
+    term = fit.engine.covariance
+    values = dict(zip(term.names, fit.engine.theta.tolist(), strict=True))
     shown = []
-    for (name, value), is_variance in zip(
-        values.items(), fit.engine.covariance.is_variance, strict=True
-    ):
+    for (name, value), is_variance in zip(values.items(), term.is_variance, strict=True):
         if is_variance:
             shown.append(f"{np.sqrt(max(value, 0.0)):.5g}")
         elif name.startswith("cov("):

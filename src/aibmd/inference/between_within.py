@@ -19,8 +19,8 @@ def compute_column_df(X: FloatArray, subject: IntArray) -> FloatArray:
     """
     first = np.zeros(int(subject.max()) + 1, dtype=np.intp)
     first[subject[::-1]] = np.arange(len(subject))[::-1]
-    between = (X == X[first[subject]]).all(axis=0)
-    is_intercept = (X == X[0]).all(axis=0)
+    between = (X[first[subject]] == X).all(axis=0)
+    is_intercept = (X[0] == X).all(axis=0)
     between &= ~is_intercept
     n_subjects = len(first)
     n_between = int(between.sum()) + int(is_intercept.any())

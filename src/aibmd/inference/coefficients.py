@@ -200,9 +200,7 @@ def build_inference(
     if vcov != "model" and design is not None and features is not None:
         sandwich = compute_sandwich(iterate_subjects(design, features, fit), Phi, vcov)
     if chosen == "between_within" and design is not None:
-        column_df = compute_column_df(
-            design.columns_of(np.arange(n)), design.rows.subject
-        )
+        column_df = compute_column_df(design.columns_of(np.arange(n)), design.rows.subject)
     needs_theta = sandwich is None and (chosen == "satterthwaite" or chosen in KENWARD_ROGER)
     theta_vcov = compute_theta_vcov(fit, information) if needs_theta else np.empty((0, 0))
     Phi_gradient = Phi @ fit.derivatives.P @ Phi if needs_theta else np.empty((0, p, p))

@@ -59,3 +59,25 @@ def combine_f_df(
         return 2.0
     expectation = float((nu / (nu - 2.0)).sum())
     return 2.0 * expectation / (expectation - len(nu))
+
+
+def compute_df_together(
+    T: FloatArray, Phi: FloatArray, P: FloatArray, theta_vcov: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Variance and df of every coefficient of many fits at once, (B, p) each.
+
+    Parameters
+    ----------
+    T : (p, p) array
+        Its rows are the coefficients as functions in the basis of `Phi`.
+    Phi : (B, p, p) array
+    P : (B, n_theta, p, p) array
+        So that the derivative of Phi by theta_h is Phi P_h Phi.
+    theta_vcov : (B, n_theta, n_theta) array
+    """
+    rows = T @ Phi  # (B, p, p): l' Phi
+    variance = np.einsum("blp,lp->bl", rows, T)  # (S1)
+    gradient = ((rows[:, None] @ P) * rows[:, None]).sum(axis=-1)  # (S2)
+    spread = (gradient * (theta_vcov @ gradient)).sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return variance, 2.0 * variance**2 / spread  # (S3)

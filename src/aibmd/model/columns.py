@@ -47,6 +47,7 @@ def natural_order(values: Sequence[Any]) -> list[Any]:
 
 
 def code_response(used: pd.DataFrame, formula: GuardedFormula) -> FloatArray:
+    """The left-hand side as numbers, (n,)."""
     columns = {name: _as_response(used[name]) for name in formula.response_variables}
     if (formula.response,) == formula.response_variables:
         y = columns[formula.response].astype(float)
@@ -122,6 +123,7 @@ def _is_number(column: pd.Series) -> bool:
 
 
 def as_numbers(column: pd.Series, role: str) -> FloatArray:
+    """A column of finite numbers."""
     if not _is_number(column):
         raise AibmdError(f"{role}={column.name!r} is not numeric; {_first_text(column)}")
     values = column.to_numpy(dtype=float, copy=True)
@@ -132,6 +134,7 @@ def as_numbers(column: pd.Series, role: str) -> FloatArray:
 
 
 def as_weights(used: pd.DataFrame, name: str | None, role: str) -> FloatArray | None:
+    """A column of positive numbers, or None where no column is named."""
     if name is None:
         return None
     values = as_numbers(used[name], role)
@@ -163,6 +166,7 @@ def as_subject_weights(
 
 
 def code_levels(used: pd.DataFrame, name: str | None) -> LevelCodes | None:
+    """A factor as codes and labels, or None where no column is named."""
     if name is None:
         return None
     column = used[name]
@@ -176,6 +180,7 @@ def code_levels(used: pd.DataFrame, name: str | None) -> LevelCodes | None:
 
 
 def warn_numeric_visit(formula: GuardedFormula, visit: str | None, frame: pd.DataFrame) -> None:
+    """Warn about a visit that enters the formula as a straight line."""
     bare = visit is not None and formula.factor_variables.get(visit) == (visit,)
     if visit is not None and bare and pd.api.types.is_numeric_dtype(frame[visit].dtype):
         warnings.warn(

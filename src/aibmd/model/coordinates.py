@@ -35,7 +35,7 @@ class Coordinates:
         return theta
 
     def jacobian(self, phi: FloatArray) -> FloatArray:
-        """d theta / d phi (B1)."""
+        """D theta / d phi (B1)."""
         J = np.eye(len(phi))
         for block in self.effects:
             J[block.begin : block.end, block.begin : block.end] = _factor_jacobian(
@@ -86,12 +86,12 @@ def _factor(G: FloatArray) -> FloatArray:
     """Lower L with L L' = G, also for a singular G."""
     values, vectors = np.linalg.eigh(G)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
-    R = np.linalg.qr(root.T, mode="r")
+    R: FloatArray = np.asarray(np.linalg.qr(root.T, mode="r"))
     return np.asarray((R * np.where(np.diagonal(R) < 0, -1.0, 1.0)[:, None]).T)
 
 
 def _factor_jacobian(L: FloatArray) -> FloatArray:
-    """d packed upper(L L') / d packed lower(L)."""
+    """D packed upper(L L') / d packed lower(L)."""
     q = len(L)
     upper = np.triu_indices(q)
     columns = []

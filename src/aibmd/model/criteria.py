@@ -10,7 +10,7 @@ from aibmd.model.covariance.effects import SumTerm
 from aibmd.model.covariance.features import RandomPart, RowFeatures, cell_features
 from aibmd.model.covariance.terms import CovarianceTerm, IndependentTerm
 from aibmd.model.criterion import Criterion
-from aibmd.model.design import Design, cell_codes, count_cells
+from aibmd.model.design import Design, count_cells
 from aibmd.model.effects_likelihood import EffectsCriterion
 from aibmd.model.effects_products import collect_effects_products, effect_directions
 from aibmd.model.pattern_likelihood import PatternCriterion, residual_moments
@@ -47,9 +47,7 @@ def order_by_subject(subject: IntArray, within: IntArray | None = None) -> Subje
     order = np.arange(len(subject)) if is_sorted else np.lexsort(keys)
     starts = np.flatnonzero(np.diff(subject[order], prepend=-1))
     lengths = np.diff(starts, append=len(order))
-    blocks = tuple(
-        order[starts[lengths == k][:, None] + np.arange(k)] for k in np.unique(lengths)
-    )
+    blocks = tuple(order[starts[lengths == k][:, None] + np.arange(k)] for k in np.unique(lengths))
     return SubjectOrder(order, starts, blocks)
 
 
@@ -98,14 +96,12 @@ def _is_effects_only(term: CovarianceTerm) -> bool:
     return isinstance(term, SumTerm) and isinstance(term.parts[-1], IndependentTerm)
 
 
-def _start_moments(
-    design: Design, features: RowFeatures, by_subject: SubjectOrder
-) -> StartMoments:
+def _start_moments(design: Design, features: RowFeatures, by_subject: SubjectOrder) -> StartMoments:
     rows, Z = design.rows, design.Z
     assert Z is not None
     n_groups = 1 if rows.group is None else len(rows.group.labels)
     n_repeated = 1 if rows.repeated is None else len(rows.repeated.labels)
-    few = 0 < len(rows.visits) and count_cells(rows) <= _MANY_CELLS
+    few = len(rows.visits) > 0 and count_cells(rows) <= _MANY_CELLS
     n_visits = len(rows.visits) if few else 1
     code = rows.visit if few else np.zeros_like(rows.visit)
     if rows.repeated is not None:

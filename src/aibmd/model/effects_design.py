@@ -99,7 +99,7 @@ def code_effects(
 
 
 def _levels(grouping: EffectsGrouping, rows: AnalysedRows) -> IntArray:
-    """Code of the inner level of each row, from zero; equal numbers of different subjects differ."""
+    """Code of the inner level of each row, from zero."""
     if not grouping.inner:
         return np.zeros(len(rows.y), dtype=np.intp)
     keys = [pd.factorize(rows.effects_frame[name])[0] for name in grouping.inner]

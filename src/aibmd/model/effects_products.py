@@ -59,7 +59,7 @@ def effect_directions(
             continue
         copies = _copies(parts[effect.part], order, starts)
         columns = len(effect.columns)
-        E = np.array([effect.G(unit) for unit in np.eye(len(effect.names))])
+        E = np.array([effect.matrix(unit) for unit in np.eye(len(effect.names))])
         blocks.append(np.array([np.kron(np.eye(copies), one) for one in E]))
         sizes.append(copies * columns)
     total, ends = sum(sizes), np.cumsum(sizes)

@@ -8,7 +8,8 @@ from aibmd.errors import ConvergenceError, RankDeficientError
 from aibmd.linalg.frozen import freeze_arrays
 from aibmd.linalg.symmetric import FloatArray
 from aibmd.model.boundary import Boundary, examine_boundary
-from aibmd.model.covariance.terms import CovarianceTerm, RestrictedTerm
+from aibmd.model.covariance.compositions import RestrictedTerm
+from aibmd.model.covariance.terms import CovarianceTerm
 from aibmd.model.criterion import Criterion, Derivatives, Evaluation
 from aibmd.model.diagnostics import Certificate, certify
 from aibmd.model.em import approach_by_em
@@ -87,7 +88,7 @@ class EngineFit:
         return np.where(self.covariance.has_unit, self.least_squares.scale**2, 1.0)
 
     @property
-    def Sigma(self) -> FloatArray:
+    def Sigma(self) -> FloatArray:  # noqa: N802
         """(m, m) covariance of the cells; NaN where the data say nothing.
 
         Only for scheduled visits: a pair of visits that no subject has, under un, is NaN.

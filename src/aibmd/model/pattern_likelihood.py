@@ -79,9 +79,7 @@ class PatternCriterion:
 
     def second(self, theta: FloatArray) -> FloatArray | None:
         """(n_theta, n_theta, m, m) second derivatives of `sigma`; None where nil."""
-        return (
-            self.covariance.second(theta, self.cells) if self.constant_first is None else None
-        )
+        return self.covariance.second(theta, self.cells) if self.constant_first is None else None
 
     def evaluate(self, theta: FloatArray) -> Evaluation | None:
         """Log-likelihood, or None where a V_i is not positive definite."""
@@ -215,7 +213,9 @@ def _pair_traces(E: FloatArray, W: FloatArray, right: FloatArray) -> FloatArray:
         ER = (E[:, None, None] @ right).swapaxes(-1, -2).reshape(n_theta, len(right), -1)
         return np.asarray(np.einsum("hx,kcx->chk", EW, ER, optimize=True))
     flat_E, flat_W = E.reshape(n_theta, -1), W.reshape(len(W), -1)
-    return np.stack([contract_pairs(flat_W.T @ one.reshape(len(W), -1), flat_E, m) for one in right])
+    return np.stack(
+        [contract_pairs(flat_W.T @ one.reshape(len(W), -1), flat_E, m) for one in right]
+    )
 
 
 def _weighted_pairs(E: FloatArray, W: FloatArray, weights: FloatArray) -> FloatArray:

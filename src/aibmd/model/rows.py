@@ -57,9 +57,8 @@ class FurtherColumns:
         """Column -> what it is for."""
         roles = ("time", "repeated", "group", "residual_group", "weights", "sampling_weights")
         named = {getattr(self, role): role.replace("_", " ") for role in roles}
-        return {name: role for name, role in named.items() if name is not None} | {
-            name: "random effects column" for name in self.effects
-        }
+        of_effects = dict.fromkeys(self.effects, "random effects column")
+        return {name: role for name, role in named.items() if name is not None} | of_effects
 
 
 NOTHING_FURTHER = FurtherColumns()

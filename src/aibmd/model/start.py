@@ -7,15 +7,10 @@ import numpy as np
 
 from aibmd.linalg.frozen import freeze_arrays
 from aibmd.linalg.symmetric import FloatArray, IntArray
+from aibmd.model.covariance.compositions import GroupedTerm, ProductTerm
 from aibmd.model.covariance.effects import RandomEffectsTerm, SumTerm
 from aibmd.model.covariance.features import RowFeatures
-from aibmd.model.covariance.terms import (
-    CovarianceTerm,
-    GroupedTerm,
-    IndependentTerm,
-    ProductTerm,
-    StructureTerm,
-)
+from aibmd.model.covariance.terms import CovarianceTerm, IndependentTerm, StructureTerm
 
 # Share of the variance given to random effects; several, as likelihoods can have several tops.
 _EFFECT_SHARES = (0.5, 0.1, 0.9)

@@ -66,9 +66,11 @@ def iterate_subjects(
     root = np.ones(len(rows.y)) if rows.weights is None else np.sqrt(rows.weights)
     weighted = features if rows.weights is None else features.scale_random(root)
     residual = (rows.y - design.linear_predictor(engine.beta)) * root / scale.scale
-    within = rows.visit if rows.repeated is None else rows.repeated.codes * (
-        int(rows.visit.max()) + 1
-    ) + rows.visit
+    within = (
+        rows.visit
+        if rows.repeated is None
+        else rows.repeated.codes * (int(rows.visit.max()) + 1) + rows.visit
+    )
     for block in order_by_subject(rows.subject, within).blocks:
         step = max(1, _ROWS // block.shape[1])
         for begin in range(0, len(block), step):

@@ -3,16 +3,11 @@
 from dataclasses import dataclass
 
 from aibmd.errors import AibmdError
+from aibmd.model.covariance.compositions import GroupedTerm, ProductTerm
 from aibmd.model.covariance.effects import RandomEffectsTerm, SumTerm
 from aibmd.model.covariance.structure import CovarianceStructure
 from aibmd.model.covariance.table import get_structure
-from aibmd.model.covariance.terms import (
-    CovarianceTerm,
-    GroupedTerm,
-    IndependentTerm,
-    ProductTerm,
-    StructureTerm,
-)
+from aibmd.model.covariance.terms import CovarianceTerm, IndependentTerm, StructureTerm
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,8 +68,9 @@ def _equal_start(correlations: FloatArray, counts: FloatArray) -> FloatArray:
 
 EQUAL = CorrelationFamily(
     names=lambda labels: ("correlation",),
-    value=lambda rho, positions: np.eye(positions.shape[-1])
-    + rho[0] * _equal_first(rho, positions)[0],
+    value=lambda rho, positions: (
+        np.eye(positions.shape[-1]) + rho[0] * _equal_first(rho, positions)[0]
+    ),
     first=_equal_first,
     second=None,
     start=_equal_start,
@@ -79,19 +80,20 @@ EQUAL = CorrelationFamily(
 # (C2) one correlation for every lag: R = rho_|j-k|.
 def _lag_first(rho: FloatArray, positions: FloatArray) -> FloatArray:
     lags = np.arange(1, len(rho) + 1).reshape((-1,) + (1,) * (positions.ndim + 1))
-    return (distance(positions) == lags).astype(float)
+    return np.asarray((distance(positions) == lags).astype(float))
 
 
 def _lag_start(correlations: FloatArray, counts: FloatArray) -> FloatArray:
     lag = distance(np.arange(len(correlations), dtype=float))
     rho = [_average(correlations, counts, lag == step) for step in range(1, len(correlations))]
-    return np.clip(np.array(rho), -0.95, 0.95)
+    return np.asarray(np.clip(np.array(rho), -0.95, 0.95))
 
 
 BY_LAG = CorrelationFamily(
     names=lambda labels: tuple(f"cor(lag {lag})" for lag in range(1, len(labels))),
-    value=lambda rho, positions: np.eye(positions.shape[-1])
-    + np.tensordot(rho, _lag_first(rho, positions), axes=1),
+    value=lambda rho, positions: (
+        np.eye(positions.shape[-1]) + np.tensordot(rho, _lag_first(rho, positions), axes=1)
+    ),
     first=_lag_first,
     second=None,
     start=_lag_start,
@@ -148,7 +150,7 @@ def _steps_between(m: int) -> FloatArray:
 
 
 def _chain(rho: FloatArray, between: FloatArray, without: tuple[int, ...]) -> FloatArray:
-    """Product over the steps between j and k except those left out, nil where one is not between."""
+    """Product over the steps between j and k without some; nil where one of those is not there."""
     factors = np.where(between > 0, rho[:, None, None], 1.0)
     inside = np.ones(between.shape[1:])
     for step in without:

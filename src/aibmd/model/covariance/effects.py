@@ -67,7 +67,7 @@ class RandomEffectsTerm(CovarianceTerm):
             return tuple(EffectsBlock(u, 1) for u in range(q))
         return (EffectsBlock(0, q),)
 
-    def G(self, theta: FloatArray) -> FloatArray:
+    def matrix(self, theta: FloatArray) -> FloatArray:
         """(q, q) covariance of the effects."""
         q = len(self.columns)
         G = np.zeros((q, q))
@@ -78,7 +78,7 @@ class RandomEffectsTerm(CovarianceTerm):
     def value(self, theta: FloatArray, rows: RowFeatures) -> FloatArray:
         part = rows.random[self.part]
         same = part.level[..., :, None] == part.level[..., None, :]
-        return np.asarray(part.Z @ self.G(theta) @ np.swapaxes(part.Z, -1, -2) * same)
+        return np.asarray(part.Z @ self.matrix(theta) @ np.swapaxes(part.Z, -1, -2) * same)
 
     def first(self, theta: FloatArray, rows: RowFeatures) -> FloatArray:
         part = rows.random[self.part]

@@ -105,7 +105,7 @@ def one_variance(
     """Sigma = v R: the same variance at every position (C5)."""
 
     def value(theta: FloatArray, positions: FloatArray) -> FloatArray:
-        return theta[0] * family.value(theta[1:], positions)
+        return np.asarray(theta[0] * family.value(theta[1:], positions))
 
     def first(theta: FloatArray, positions: FloatArray) -> FloatArray:
         R = family.value(theta[1:], positions)
@@ -125,7 +125,7 @@ def one_variance(
         return np.concatenate([[average_variance(moments, counts)], rho])
 
     def first_only(m: int) -> BoolArray:
-        return np.arange(1 + family.count(m)) == 0
+        return np.asarray(np.arange(1 + family.count(m)) == 0)
 
     return CovarianceStructure(
         name=name,
@@ -207,4 +207,3 @@ def own_variances(
 def _touches(m: int) -> FloatArray:
     """(m, m, m): how often level l occurs in the pair (j, k)."""
     return np.eye(m)[:, :, None] + np.eye(m)[:, None, :]
-

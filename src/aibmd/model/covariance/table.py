@@ -64,7 +64,7 @@ def _un_start(moments: FloatArray, counts: FloatArray) -> FloatArray:
 @lru_cache(maxsize=64)
 def _by_lag_derivatives(m: int) -> FloatArray:
     lag = distance(np.arange(m, dtype=float))
-    E = (lag == np.arange(m)[:, None, None]).astype(float)
+    E: FloatArray = (lag == np.arange(m)[:, None, None]).astype(np.float64)
     E.flags.writeable = False
     return E
 
