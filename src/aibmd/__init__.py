@@ -39,6 +39,7 @@ _HOME = {
     "fit_outcomes": "fitting",
     "predict": "fitting",
     "anova": "fitting",
+    "crosscheck": "fitting",
     "wald_test": "fitting",
     "emmeans": "means",
     "emtrends": "means",
@@ -78,7 +79,16 @@ if TYPE_CHECKING:
         SingularFitWarning,
         TScoreChangeError,
     )
-    from aibmd.fitting import MixedFit, anova, fit_lmm, fit_mmrm, fit_outcomes, predict, wald_test
+    from aibmd.fitting import (
+        MixedFit,
+        anova,
+        crosscheck,
+        fit_lmm,
+        fit_mmrm,
+        fit_outcomes,
+        predict,
+        wald_test,
+    )
     from aibmd.inference import LinearEstimates
     from aibmd.means import back_transform, contrast, emmeans, emtrends
     from aibmd.simulation import StudyDesign, simulate_cohort
