@@ -19,6 +19,8 @@ def trial():
 def test_each_criterion_has_its_default():
     assert choose_df_method(None, "reml") == "kenward_roger"
     assert choose_df_method(None, "ml") == "satterthwaite"
+    for vcov in ("CR0", "CR2", "CR3"):
+        assert choose_df_method(None, "reml", vcov) == "satterthwaite"
 
 
 def test_maximum_likelihood_refuses_kenward_roger_before_fitting(trial):
@@ -26,9 +28,18 @@ def test_maximum_likelihood_refuses_kenward_roger_before_fitting(trial):
         fit("y ~ visit", trial, method="ml", df_method="kenward_roger")
 
 
-@pytest.mark.parametrize("name", ["between_within", "kenward_roger_second_order", "KR", ""])
+@pytest.mark.parametrize("name", ["kenward_roger", "kenward_roger_second_order"])
+@pytest.mark.parametrize("vcov", ["CR0", "CR2", "CR3"])
+def test_kenward_roger_and_a_sandwich_are_never_combined(name, vcov, trial):
+    with pytest.raises(AibmdError, match=r"corrects the model-based covariance.*Bell-McCaffrey"):
+        fit("y ~ visit", trial, df_method=name, vcov=vcov)
+
+
+@pytest.mark.parametrize("name", ["between-within", "KR", ""])
 def test_a_df_method_that_is_not_there_is_refused_with_the_list(name, trial):
-    with pytest.raises(AibmdError, match=r"not available; available: kenward_roger, satterthw"):
+    with pytest.raises(
+        AibmdError, match=r"not available; available: kenward_roger, kenward_r.*, normal"
+    ):
         fit("y ~ visit", trial, df_method=name)
 
 

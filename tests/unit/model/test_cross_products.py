@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from aibmd.linalg import unpack_symmetric
-from aibmd.model.cross_products import collect_cross_products, residual_scale, visit_pairs
+from aibmd.model.cross_products import collect_cross_products, visit_pairs
+from aibmd.model.least_squares import residual_scale
 from aibmd.model.patterns import find_patterns
 
 
@@ -24,9 +25,9 @@ def collect(X, y, subject, visit, n_visits=4):
 def test_gram_is_the_double_loop_over_subjects_and_visit_pairs():
     X, y, subject, visit = long_rows()
     cross = collect(X, y, subject, visit)
-    Q = X @ cross.basis.transform
+    Q = X @ cross.least_squares.basis.transform
     beta = np.linalg.lstsq(X, y, rcond=None)[0]
-    Z = np.column_stack([Q, (y - X @ beta) / cross.scale])
+    Z = np.column_stack([Q, (y - X @ beta) / cross.least_squares.scale])
     row = {(s, v): i for i, (s, v) in enumerate(zip(subject, visit, strict=True))}
     visits_of = {s: frozenset(visit[subject == s].tolist()) for s in subject}
     got = unpack_symmetric(cross.gram, Z.shape[1])
@@ -52,8 +53,8 @@ def test_start_and_scale_are_those_of_least_squares():
     X, y, subject, visit = long_rows()
     cross = collect(X, y, subject, visit)
     beta, (rss,), *_ = np.linalg.lstsq(X, y, rcond=None)
-    np.testing.assert_allclose(cross.beta0, beta, rtol=1e-12)
-    assert cross.scale == pytest.approx(np.sqrt(rss / (len(y) - 3)), rel=1e-12)
+    np.testing.assert_allclose(cross.least_squares.beta0, beta, rtol=1e-12)
+    assert cross.least_squares.scale == pytest.approx(np.sqrt(rss / (len(y) - 3)), rel=1e-12)
 
 
 def test_a_large_mean_costs_no_more_digits_than_the_data_lost():
@@ -61,7 +62,7 @@ def test_a_large_mean_costs_no_more_digits_than_the_data_lost():
     near, far = collect(X, y, subject, visit), collect(X, y + 1e8, subject, visit)
     # y + 1e8 is rounded to 1.5e-8; nothing beyond that may be lost.
     np.testing.assert_allclose(far.gram, near.gram, atol=1e-6)
-    assert far.scale == pytest.approx(near.scale, rel=1e-7)
+    assert far.least_squares.scale == pytest.approx(near.least_squares.scale, rel=1e-7)
 
 
 def test_the_order_of_rows_does_not_matter():
@@ -82,8 +83,30 @@ def test_a_dependent_column_leaves_the_cross_products_as_they_were():
     )
     assert full.n_coefficients == 3
     # The basis may have turned its signs: compare what does not depend on it.
-    np.testing.assert_allclose(full.beta0, lean.beta0, rtol=1e-10)
+    np.testing.assert_allclose(full.least_squares.beta0, lean.least_squares.beta0, rtol=1e-10)
     np.testing.assert_allclose(full.gram[:, -1], lean.gram[:, -1], atol=1e-12)
+
+
+def test_a_subject_counts_as_often_as_its_sampling_weight_says():
+    X, y, subject, visit = long_rows()
+    patterns = find_patterns(subject, visit, 4)
+    own = np.random.default_rng(3).uniform(0.5, 2.0, size=subject.max() + 1)
+    plain = collect_cross_products(X, y, patterns)
+    found = collect_cross_products(X, y, patterns, sampling=own[subject])
+    for seen, count in zip(found.observed, found.n_subjects, strict=True):
+        wanted = [
+            own[s]
+            for s in range(len(own))
+            if set(visit[subject == s].tolist()) == set(np.flatnonzero(seen).tolist())
+        ]
+        assert count == pytest.approx(sum(wanted))
+    # Least squares are the scale, not the estimate: they do not know of sampling weights.
+    np.testing.assert_array_equal(found.least_squares.beta0, plain.least_squares.beta0)
+    Q = X @ found.least_squares.basis.transform
+    total = (Q * own[subject][:, None]).T @ Q
+    same_visit = found.first == found.second
+    gram = unpack_symmetric(found.gram[same_visit], 4).sum(axis=0)
+    np.testing.assert_allclose(gram[:3, :3], total, atol=1e-13)
 
 
 @pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])

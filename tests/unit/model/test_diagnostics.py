@@ -3,15 +3,19 @@
 import numpy as np
 import pytest
 
+from aibmd.model.boundary import Boundary
+from aibmd.model.criterion import Derivatives
 from aibmd.model.diagnostics import certify
-from aibmd.model.pattern_likelihood import Derivatives
 
 NAMES = ("var(a)", "cov(a, b)", "var(b)")
-ALL = np.array([[True, True]])
-GOOD = np.array([[1.0, 0.3], [0.3, 2.0]])
 
 
-def judge(decrement=1e-15, information=None, Sigma=GOOD, observed=ALL, known_mean=None):
+def inside(n=3, escape=None, n_lost=0):
+    """Nothing lost: every parameter may move."""
+    return Boundary(np.eye(n), np.zeros((n, n)), n_lost, escape)
+
+
+def judge(decrement=1e-15, information=None, smallest=0.4, boundary=None, known_mean=None):
     information = np.eye(3) if information is None else information
     derivatives = Derivatives(
         score=np.zeros(3),
@@ -20,12 +24,14 @@ def judge(decrement=1e-15, information=None, Sigma=GOOD, observed=ALL, known_mea
         known_mean=np.eye(3) if known_mean is None else known_mean,
         P=np.zeros((3, 1, 1)),
     )
-    return certify(decrement, derivatives, Sigma, observed, NAMES)
+    return certify(decrement, derivatives, smallest, boundary or inside(), NAMES)
 
 
 def test_a_maximum_is_certified_without_a_word():
     found = judge()
     assert found.converged
+    assert found.is_definite
+    assert found.is_bounded
     assert not found.singular
     assert found.messages == ()
 
@@ -48,26 +54,49 @@ def test_information_that_is_not_definite_names_the_weakest_parameters():
 
 
 def test_a_singular_covariance_is_singular_however_small_the_gain():
-    found = judge(Sigma=np.array([[1.0, 1.0 - 1e-9], [1.0 - 1e-9, 1.0]]))
+    found = judge(smallest=1e-9)
+    assert found.singular
+    assert not found.is_bounded
+    assert not found.converged
+    assert "rises without bound" in found.messages[0]
+
+
+def test_an_effect_that_is_lost_is_singular_and_still_a_maximum():
+    tangent = np.eye(3)[:, 1:]
+    boundary = Boundary(tangent, np.zeros((2, 2)), 1, None)
+    found = judge(boundary=boundary)
+    assert found.singular
+    assert found.converged
+    assert "lose 1 of their dimensions" in found.messages[0]
+
+
+def test_what_cannot_move_is_not_asked_for_information():
+    boundary = Boundary(np.eye(3)[:, 1:], np.zeros((2, 2)), 1, None)
+    information = np.diag([-7.0, 1.0, 1.0])
+    assert judge(information=information, boundary=boundary).converged
+    assert not judge(information=information).converged
+
+
+def test_the_bend_of_the_boundary_counts_as_information():
+    bend = np.diag([1.5, 0.0, 0.0])
+    boundary = Boundary(np.eye(3), bend, 1, None)
+    information = np.diag([-1.0, 1.0, 1.0])
+    assert judge(information=information, boundary=boundary).converged
+    assert not judge(information=information).converged
+
+
+def test_a_way_inwards_and_upwards_is_no_maximum():
+    found = judge(boundary=inside(escape=np.array([1.0, 0.0, 0.0]), n_lost=1))
     assert found.singular
     assert not found.converged
-    assert found.smallest_correlation == pytest.approx(1e-9, rel=1e-3)
-
-
-def test_a_pair_that_nobody_has_cannot_make_the_covariance_singular():
-    Sigma = np.array([[1.0, 7.0], [7.0, 1.0]])
-    assert not judge(Sigma=Sigma, observed=np.eye(2, dtype=bool)).singular
-    assert judge(Sigma=Sigma).singular
 
 
 @pytest.mark.parametrize("unit", [1e-12, 1e-4, 1e8])
 def test_the_verdict_has_no_unit(unit):
-    scale = np.array([1.0, unit])
     information = np.diag([1.0, unit**-2, unit**-4])
-    Sigma = GOOD * scale[:, None] * scale
-    found = judge(information=information, Sigma=Sigma, known_mean=2 * information)
+    found = judge(information=information, known_mean=2 * information)
     assert found.converged
-    assert found.smallest_correlation == pytest.approx(judge().smallest_correlation)
+    assert found.smallest_information == pytest.approx(0.5)
 
 
 def test_information_that_is_not_a_number_is_not_converged():
@@ -75,6 +104,12 @@ def test_information_that_is_not_a_number_is_not_converged():
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_what_is_not_a_number_is_not_converged(bad):
+def test_a_gain_that_is_not_a_number_is_not_converged(bad):
     assert not judge(decrement=bad).converged
-    assert judge(Sigma=np.array([[1.0, 0.0], [0.0, bad]])).singular
+
+
+def test_correlations_that_are_not_a_number_are_singular():
+    for bad in (np.nan, -np.inf):
+        found = judge(smallest=bad)
+        assert found.singular
+        assert not found.converged

@@ -2,18 +2,10 @@
 
 import numpy as np
 import pytest
+from made_criteria import run_engine as run
 from made_trials import make_trial
 
 from aibmd.errors import ConvergenceError, RankDeficientError
-from aibmd.model.covariance import get_structure
-from aibmd.model.design import build_design
-from aibmd.model.engine import fit_engine
-from aibmd.model.formula import guard_formula
-
-
-def run(table, formula, covariance="un", method="reml"):
-    made = build_design(table, guard_formula(formula, table.columns), "who", "visit")
-    return made, fit_engine(made.cross, get_structure(covariance), made.rows.visits, method)
 
 
 @pytest.fixture(scope="module")

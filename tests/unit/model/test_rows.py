@@ -6,8 +6,10 @@ import pytest
 from made_trials import make_trial
 
 from aibmd.errors import AibmdError, DataWarning
+from aibmd.model.columns import natural_order
+from aibmd.model.design import build_design
 from aibmd.model.formula import guard_formula
-from aibmd.model.rows import natural_order, select_rows
+from aibmd.model.rows import FurtherColumns, select_rows
 
 
 @pytest.fixture
@@ -17,6 +19,11 @@ def trial():
 
 def select(table, formula="y ~ arm * visit + base", visit="visit", **options):
     return select_rows(table, guard_formula(formula, table.columns), "who", visit, **options)
+
+
+def design(table, formula="y ~ arm * visit + base", **options):
+    guarded = guard_formula(formula, table.columns)
+    return build_design(table, guarded, "who", "visit", **options)
 
 
 def test_each_dropped_row_is_counted_once_under_its_first_reason(trial):
@@ -35,6 +42,38 @@ def test_each_dropped_row_is_counted_once_under_its_first_reason(trial):
     }
     assert len(found.y) == len(trial) - 5
     assert found.frame.index.tolist() == [i for i in range(36) if i not in {0, 1, 2, 3, 4}]
+
+
+def test_columns_of_every_role_must_be_known(trial):
+    trial["part"], trial["w"], trial["t"] = "hip", 1.0, 0.5
+    trial.loc[0, "part"] = None
+    trial.loc[1, "w"] = np.nan
+    trial.loc[2, "t"] = np.nan
+    trial.loc[3, "x"] = np.nan
+    further = FurtherColumns(time="t", repeated="part", weights="w", effects=("x",))
+    assert select(trial, further=further).dropped == {
+        "missing time t": 1,
+        "missing repeated part": 1,
+        "missing weights w": 1,
+        "missing random effects column x": 1,
+    }
+
+
+def test_sampling_weights_have_a_mean_of_one_over_subjects(trial):
+    trial["w"] = 2.0 + trial["who"]
+    found = select(trial, further=FurtherColumns(sampling_weights="w"))
+    assert found.sampling_weights[found.first_rows].mean() == pytest.approx(1.0)
+    ratio = found.sampling_weights / trial["w"]
+    np.testing.assert_allclose(ratio, ratio[0])
+
+
+def test_levels_of_text_are_sorted_and_of_numbers_in_their_order(trial):
+    trial["part"] = np.where(trial["who"] % 2 == 0, "spine", "hip")
+    trial["dose"] = trial["who"] % 3 * 10
+    found = select(trial, further=FurtherColumns(group="part", residual_group="dose"))
+    assert found.group.labels == ("hip", "spine")
+    assert found.residual_group.labels == ("0", "10", "20")
+    assert [found.group.labels[c] for c in found.group.codes] == trial["part"].tolist()
 
 
 def test_nothing_dropped_is_nothing_counted(trial):
@@ -109,13 +148,21 @@ def test_a_numeric_visit_warns_where_it_is_a_straight_line(trial, recwarn):
 def test_a_repeated_subject_and_visit_is_refused_with_its_rows(trial):
     trial.index = [f"r{i}" for i in range(len(trial))]
     with pytest.raises(AibmdError, match=r"(?s)2 rows repeat.*row r4\s+1\s+v2.*Keep one row"):
-        select(pd.concat([trial, trial.iloc[[4]]]))
+        design(pd.concat([trial, trial.iloc[[4]]]))
 
 
 def test_the_repair_names_sites_where_there_are_several(trial):
     trial["skeletal_site"] = "total_hip"
     with pytest.raises(AibmdError, match="one site at a time"):
-        select(pd.concat([trial, trial.assign(skeletal_site="femoral_neck")]))
+        design(pd.concat([trial, trial.assign(skeletal_site="femoral_neck")]))
+
+
+def test_a_repeat_at_another_level_of_the_second_factor_is_none(trial):
+    two = pd.concat([trial.assign(part="hip"), trial.assign(part="spine")])
+    further = FurtherColumns(repeated="part")
+    assert len(design(two, further=further).rows.y) == 2 * len(trial)
+    with pytest.raises(AibmdError, match="2 rows repeat a subject, repeated factor and visit"):
+        design(pd.concat([two, two.iloc[[4]]]), further=further)
 
 
 def test_no_complete_row_is_an_error_that_counts_the_reasons(trial):

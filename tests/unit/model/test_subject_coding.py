@@ -86,10 +86,12 @@ def test_cross_products_of_the_pieces_are_those_of_the_long_design(formula, tria
     short = collect_from_subjects(pieces, rows.y, rows.subject, rows.visit, patterns)
     X = np.asarray(model_matrix(guarded.right, rows.frame), dtype=float)
     long = collect_cross_products(X, rows.y, patterns)
-    np.testing.assert_allclose(short.beta0, long.beta0, atol=1e-12)
+    np.testing.assert_allclose(short.least_squares.beta0, long.least_squares.beta0, atol=1e-12)
     np.testing.assert_allclose(short.gram, long.gram, atol=1e-10)
-    assert short.scale == pytest.approx(long.scale, rel=1e-13)
-    assert short.basis.log_det == pytest.approx(long.basis.log_det, rel=1e-11)
+    assert short.least_squares.scale == pytest.approx(long.least_squares.scale, rel=1e-13)
+    assert short.least_squares.basis.log_det == pytest.approx(
+        long.least_squares.basis.log_det, rel=1e-11
+    )
 
 
 def test_a_large_mean_costs_no_more_digits_than_the_data_lost(trial):
@@ -101,7 +103,7 @@ def test_a_large_mean_costs_no_more_digits_than_the_data_lost(trial):
     )
     # y + 1e8 is rounded to 1.5e-8.
     np.testing.assert_allclose(far.gram, near.gram, atol=1e-6)
-    assert far.scale == pytest.approx(near.scale, rel=1e-7)
+    assert far.least_squares.scale == pytest.approx(near.least_squares.scale, rel=1e-7)
 
 
 @pytest.mark.parametrize(
