@@ -1,24 +1,30 @@
-"""`predict`: marginal means of rows, with intervals for the mean or for a new observation."""
+"""`predict`: means of rows, of a woman's rows, and of rows given her observed visits."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
 from aibmd.errors import AibmdError
+from aibmd.fitting.conditional import Prediction, PredictionTarget, predict_rows
+from aibmd.fitting.covariance_tables import effects_terms
 from aibmd.fitting.mixed_fit import MixedFit
+from aibmd.fitting.new_rows import RowPool, code_subjects, pool_rows
+from aibmd.fitting.observed_rows import choose_given, list_unobserved, require_subject
 from aibmd.fitting.wald import reduce_to_kept
 from aibmd.inference import check_conf_level
-from aibmd.linalg.symmetric import FloatArray, IntArray
-from aibmd.model.covariance.features import RowFeatures
+from aibmd.linalg.symmetric import BoolArray, IntArray
+
+PredictionKind = Literal["marginal", "random_effects", "observed_visits"]
+Interval = Literal["confidence", "prediction"]
 
 
 def predict(
     fit: MixedFit,
     newdata: pd.DataFrame | None = None,
-    kind: str = "marginal",
-    interval: Literal["confidence", "prediction"] | None = None,
+    kind: PredictionKind = "marginal",
+    interval: Interval | None = None,
     conf_level: float = 0.95,
 ) -> pd.DataFrame:
     """Expected response of each row.
@@ -27,25 +33,45 @@ def predict(
     ----------
     fit : MixedFit
     newdata : DataFrame, optional
-        Rows with the right-hand side columns; the rows used if omitted. A prediction
-        interval also needs the visit column, because the variance is that of the visit.
-    kind : {"marginal"}
-        Means over the population with these covariates.
+        Rows with the right-hand side columns, and those that the covariance needs (subject,
+        visit, time, group, ...) where it plays a part. If omitted, the rows used; with
+        ``kind="observed_visits"`` every scheduled visit that a woman does not have.
+    kind : {"marginal", "random_effects", "observed_visits"}
+        ``marginal``: X beta, the mean of all women with these covariates. ``random_effects``:
+        X beta + Z b-hat, the mean of this woman's own scans; b-hat is zero for a woman the
+        fit has not seen. ``observed_visits``: the mean given her observed scans, by the whole
+        covariance (PR4). Her observed scans are those of the fit, or, where `newdata` holds a
+        response of hers, those in `newdata` alone; rows whose response is known are returned
+        as they are, with a standard error of zero and ``observed`` True.
     interval : {None, "confidence", "prediction"}
-        For the mean, or for one new observation of a new subject.
+        Of the mean above, or of one new observation.
     conf_level : float
 
     Returns
     -------
     DataFrame
-        estimate, and with an interval std_error, df, conf_low, conf_high. ``std_error``
-        of a prediction includes the residual variance of the visit; its df are
-        Satterthwaite's for the sum of both variances.
+        ``estimate``, and with an interval ``std_error, df, conf_low, conf_high`` (t limits);
+        ``observed`` with ``kind="observed_visits"``. Index of `newdata` or of the rows used;
+        without `newdata`, unobserved visits come with subject and visit. NaN where a
+        covariance is needed that no data speak of.
+
+    Raises
+    ------
+    AibmdError, FormulaError
+        A column that is missing or holds what the fit has not seen; random effects of a
+        marginal model.
 
     Notes
     -----
-    A prediction interval speaks of one woman, a confidence interval of a mean; the second
-    is narrow in large cohorts and says nothing of the spread between women.
+    Labels (PR1) to (PR8) of ``docs/methods/prediction.md``. Standard errors include that beta
+    was estimated; that theta was enters through the df alone, which are Satterthwaite's of
+    the whole variance (PR8), unless the fit's are normal or residual. A ``confidence``
+    interval of ``random_effects`` speaks of b too, for a new woman with all of Z G Z'.
+    SAS ``OUTP=`` returns X beta for observed rows of a marginal model, R mmrm the observations.
+
+    A prediction interval speaks of one woman, a confidence interval of a mean; the second is
+    narrow in large cohorts and says nothing of the spread between women. Given observed
+    visits, a prediction is unbiased only if what is missing is missing at random.
 
     Examples
     --------
@@ -57,59 +83,121 @@ def predict(
     >>> aibmd.predict(fit, pd.DataFrame({"visit": ["a"]}), interval="confidence").shape
     (1, 5)
     """
-    if kind != "marginal":
-        raise AibmdError(f"kind={kind!r} is not available; available: 'marginal'")
-    check_conf_level(conf_level)
+    _check_options(newdata, kind, interval, conf_level)
+    if kind == "marginal":
+        return _predict_marginal(fit, newdata, interval, conf_level)
+    if kind == "random_effects":
+        return _predict_with_effects(fit, newdata, interval, conf_level)
+    return _predict_from_visits(fit, newdata, interval, conf_level)
+
+
+def _check_options(
+    newdata: pd.DataFrame | None, kind: str, interval: str | None, conf_level: float
+) -> None:
+    if kind not in get_args(PredictionKind):
+        known = ", ".join(map(repr, get_args(PredictionKind)))
+        raise AibmdError(f"kind={kind!r} is not available; available: {known}")
     if newdata is not None and not isinstance(newdata, pd.DataFrame):
         raise AibmdError(f"newdata is a {type(newdata).__name__}; give a DataFrame")
-    if interval not in (None, "confidence", "prediction"):
+    if interval not in (None, *get_args(Interval)):
         raise AibmdError(f"interval={interval!r} is not None, 'confidence' or 'prediction'")
+    check_conf_level(conf_level)
+
+
+def _predict_marginal(
+    fit: MixedFit, newdata: pd.DataFrame | None, interval: str | None, conf_level: float
+) -> pd.DataFrame:
+    if interval == "prediction":
+        pool, targets, index = _pool(fit, newdata, with_errors=True)
+        target = PredictionTarget(own_errors=True, new_observation=True)
+        nothing = np.empty(0, dtype=np.intp)
+        found = predict_rows(fit, pool, targets, nothing, _no_response(pool), target, True)
+        return _to_table(found, index, interval, conf_level)
     rows = fit.coding.frame if newdata is None else newdata
     L = reduce_to_kept(fit, fit.coding.code(rows))
-    table = pd.DataFrame({"estimate": L @ fit.inference.beta}, index=rows.index)
-    if interval is None:
-        return table
-    visit = _visit_codes(fit, newdata) if interval == "prediction" else None
-    std_error, df = _spread(fit, L, visit)
-    margin = stdtrit(df, 0.5 + conf_level / 2.0) * std_error
-    return table.assign(
-        std_error=std_error,
-        df=df,
-        conf_low=table["estimate"] - margin,
-        conf_high=table["estimate"] + margin,
-    )
+    variance = np.einsum("rp,pq,rq->r", L, fit.inference.vcov, L)
+    df = fit.inference.compute_df(L) if interval else variance
+    found = Prediction(L @ fit.inference.beta, variance, df)
+    return _to_table(found, rows.index, interval, conf_level)
 
 
-def _spread(fit: MixedFit, L: FloatArray, visit: IntArray | None) -> tuple[FloatArray, FloatArray]:
-    """Standard error and df of a mean, or of a new observation at `visit`."""
-    inference = fit.inference
-    variance = np.einsum("rp,pq,rq->r", L, inference.vcov, L)
-    if visit is None:
-        return np.sqrt(variance), inference.compute_df(L)
-    engine = fit.engine
-    one_row = RowFeatures(visit=visit[:, None])
-    own_variance = engine.covariance.value(engine.theta_scaled, one_row)[:, 0, 0]
-    total = variance + engine.least_squares.scale**2 * own_variance
-    if inference.df_method in ("normal", "residual"):
-        return np.sqrt(total), inference.compute_df(L)
-    gradient = np.einsum("rp,hpq,rq->rh", L, inference.Phi_gradient, L)
-    own = engine.covariance.first(engine.theta_scaled, one_row)[:, :, 0, 0]
-    gradient = gradient + engine.least_squares.scale**2 * own.T
-    unadjusted = np.einsum("rp,pq,rq->r", L, inference.Phi, L) + (total - variance)
-    spread = np.einsum("rh,hk,rk->r", gradient, inference.theta_vcov, gradient)
-    return np.sqrt(total), 2.0 * unadjusted**2 / spread
+def _predict_with_effects(
+    fit: MixedFit, newdata: pd.DataFrame | None, interval: str | None, conf_level: float
+) -> pd.DataFrame:
+    effects_terms(fit)  # refuses a marginal model
+    if newdata is not None:
+        require_subject(fit, newdata)
+    pool, targets, index = _pool(fit, newdata, with_errors=interval == "prediction")
+    y = _no_response(pool)
+    y[: fit.n_obs] = fit.design.rows.y
+    target = PredictionTarget(own_errors=False, new_observation=interval == "prediction")
+    given = np.arange(fit.n_obs)
+    found = predict_rows(fit, pool, targets, given, y, target, interval is not None)
+    return _to_table(found, index, interval, conf_level)
 
 
-def _visit_codes(fit: MixedFit, newdata: pd.DataFrame | None) -> IntArray:
+def _predict_from_visits(
+    fit: MixedFit, newdata: pd.DataFrame | None, interval: str | None, conf_level: float
+) -> pd.DataFrame:
+    identifiers = None
     if newdata is None:
-        return fit.design.rows.visit
-    if fit.spec.visit not in newdata.columns:
-        raise AibmdError(
-            f"a prediction interval needs the visit column {fit.spec.visit!r} in newdata"
-        )
-    place = {level: code for code, level in enumerate(fit.design.rows.visit_levels)}
-    labels = newdata[fit.spec.visit].tolist()
-    unseen = [label for label in labels if label not in place]
-    if unseen:
-        raise AibmdError(f"visit {unseen[0]!r} was not seen by the fit: {', '.join(fit.visits)}")
-    return np.array([place[label] for label in labels], dtype=np.intp)
+        newdata, identifiers = list_unobserved(fit)
+    require_subject(fit, newdata)
+    if not len(newdata):
+        empty = Prediction(*np.empty((3, 0)))
+        return _to_table(empty, newdata.index, interval, conf_level, np.zeros(0, dtype=bool))
+    response = choose_given(fit, newdata, code_subjects(fit, newdata))
+    with_errors = interval == "prediction" or bool(response.is_known.any())
+    pool, targets, index = _pool(fit, newdata, with_errors)
+    target = PredictionTarget(own_errors=True, new_observation=interval == "prediction")
+    found = predict_rows(
+        fit, pool, targets, response.given, response.y, target, interval is not None
+    )
+    known, y = response.is_known, response.y[fit.n_obs :]
+    found = Prediction(
+        np.where(known, y, found.estimate),
+        np.where(known, 0.0, found.variance),
+        np.where(known, np.nan, found.df),
+    )
+    table = _to_table(found, index, interval, conf_level, known)
+    return table if identifiers is None else pd.concat([identifiers, table], axis=1)
+
+
+def _pool(
+    fit: MixedFit, newdata: pd.DataFrame | None, with_errors: bool
+) -> tuple[RowPool, IntArray, pd.Index]:
+    """Rows of the fit and new ones; which are the targets; their index."""
+    n = fit.n_obs
+    if newdata is not None:
+        return pool_rows(fit, newdata, with_errors), n + np.arange(len(newdata)), newdata.index
+    rows, p = fit.design.rows, len(fit.inference.beta)
+    root = np.ones(n) if rows.weights is None else np.sqrt(rows.weights)
+    pool = RowPool(n, np.zeros((1, p)), rows.subject, fit.features, root)
+    return pool, np.arange(n), rows.frame.index
+
+
+def _no_response(pool: RowPool) -> np.ndarray:
+    return np.full(len(pool.who), np.nan)
+
+
+def _to_table(
+    found: Prediction,
+    index: pd.Index,
+    interval: str | None,
+    conf_level: float,
+    observed: BoolArray | None = None,
+) -> pd.DataFrame:
+    columns = {"estimate": found.estimate}
+    if interval is not None:
+        std_error = np.sqrt(found.variance)
+        margin = stdtrit(found.df, 0.5 + conf_level / 2.0) * std_error
+        margin = np.where(std_error == 0, 0.0, margin)
+        columns |= {
+            "std_error": std_error,
+            "df": found.df,
+            "conf_low": found.estimate - margin,
+            "conf_high": found.estimate + margin,
+        }
+    if observed is not None:
+        columns["observed"] = observed
+    return pd.DataFrame(columns, index=index)

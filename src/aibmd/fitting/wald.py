@@ -42,7 +42,7 @@ def wald_test(fit: MixedFit, L: Any) -> pd.DataFrame:
     >>> aibmd.wald_test(fit, [[0, 1]]).columns.tolist()
     ['df_num', 'df_denom', 'statistic', 'p_value']
     """
-    found = fit.inference.test_jointly(reduce_to_kept(fit, _as_matrix(fit, L)))
+    found = fit.inference.test_jointly(reduce_to_kept(fit, as_matrix(fit, L)))
     return pd.DataFrame([as_row(found)])
 
 
@@ -76,7 +76,8 @@ def reduce_to_kept(fit: MixedFit, L: FloatArray) -> FloatArray:
     return L[:, coding.kept]
 
 
-def _as_matrix(fit: MixedFit, L: Any) -> FloatArray:
+def as_matrix(fit: MixedFit, L: Any) -> FloatArray:
+    """Linear functions as given -> one row of finite numbers for each."""
     if isinstance(L, pd.DataFrame):
         names = list(fit.coding.columns)
         unknown = [name for name in L.columns if name not in names]
