@@ -13,7 +13,9 @@ from aibmd.fitting.covariance_tables import (
     random_covariance_table,
     residual_variance_table,
 )
+from aibmd.fitting.explain import explain
 from aibmd.fitting.random_effects import random_effects_table
+from aibmd.fitting.residuals import residual_columns
 from aibmd.fitting.summary import format_summary
 from aibmd.inference import CoefficientInference, check_conf_level, compute_t_p_value
 from aibmd.linalg.symmetric import FloatArray
@@ -259,7 +261,11 @@ class MixedFit:
         return pd.DataFrame([row])
 
     def augment(self) -> pd.DataFrame:
-        """The rows used with subject, visit, response, fitted value and residual."""
+        """The rows used with subject, visit, response, fitted value and residuals.
+
+        ``resid_pearson``, ``resid_studentised`` and ``resid_cholesky`` are `aibmd.residuals`;
+        with random effects also ``fitted_conditional`` and ``resid_conditional``.
+        """
         rows = self.design.rows
         labels: dict[str, Any] = {self.spec.subject: rows.subjects.take(rows.subject)}
         if self.spec.visit is not None and rows.visits:
@@ -275,13 +281,21 @@ class MixedFit:
                 self.coding.formula.response: rows.y,
                 "fitted": self.fittedvalues.to_numpy(),
                 "resid": self.resid.to_numpy(),
-            },
+            }
+            | residual_columns(self),
             index=rows.frame.index,
         )
 
     def summary(self) -> str:
         """Model, data, fit, covariance and coefficients, as text."""
         return format_summary(self)
+
+    def explain(self, term: str, conf_level: float = 0.95) -> str:
+        """The row of one coefficient, number by number, through the labelled equations.
+
+        For example ``print(fit.explain("arm[T.b]"))``; labels are those of ``docs/methods``.
+        """
+        return explain(self, term, conf_level)
 
     def __repr__(self) -> str:
         return self.summary()

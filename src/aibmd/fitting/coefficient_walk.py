@@ -1,0 +1,140 @@
+"""The numbers behind one coefficient's row, each named as in the method notes."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from aibmd.linalg.frozen import freeze_arrays
+from aibmd.linalg.symmetric import FloatArray
+from aibmd.model.subject_rows import SubjectRows, iterate_subjects
+
+if TYPE_CHECKING:
+    from aibmd.fitting.mixed_fit import MixedFit
+
+
+@dataclass(frozen=True, slots=True)
+class Adjustment:
+    """Parts of Phi_A - Phi at the coefficient, (K1) and (K10)."""
+
+    of_q: float
+    of_p: float
+    of_r: float
+
+
+@dataclass(frozen=True, slots=True)
+class Satterthwaite:
+    """What (S3) needs, one entry per covariance parameter, on the user's scale.
+
+    Attributes
+    ----------
+    gradient : (n_theta,) array
+        g_h, derivative of Phi_jj by theta_h (S2).
+    theta_se : (n_theta,) array
+        Root of the diagonal of W.
+    weighted : (n_theta,) array
+        (W g)_h.
+    """
+
+    gradient: FloatArray
+    theta_se: FloatArray
+    weighted: FloatArray
+
+    def __post_init__(self) -> None:
+        freeze_arrays(self)
+
+    @property
+    def products(self) -> FloatArray:
+        """g_h (W g)_h, which add up to g'W g."""
+        return self.gradient * self.weighted
+
+
+@dataclass(frozen=True, slots=True)
+class Contributions:
+    """What each subject adds to the sandwich at the coefficient.
+
+    Attributes
+    ----------
+    influence : (n,) array
+        e_i of (H1); the robust variance is the sum of their squares.
+    expected : float
+        Expectation of the robust variance under the working model (H6).
+    """
+
+    influence: FloatArray
+    expected: float
+
+    def __post_init__(self) -> None:
+        freeze_arrays(self)
+
+
+def sum_normal_equations(fit: "MixedFit") -> FloatArray:
+    """Sum over subjects of X'V^-1 y, called u, (p,), on the user's scale (M10)."""
+    unit = fit.engine.least_squares.scale
+    total = np.zeros(len(fit.params))
+    for block in _blocks(fit):
+        X = fit.design.columns_of(block.rows) * block.root_weight[..., None]
+        y = fit.design.rows.y[block.rows] * block.root_weight
+        solved = np.linalg.solve(block.V * unit**2, y[..., None])
+        total += np.einsum("s,skp,sk->p", block.count, X, solved[..., 0], optimize=True)
+    return total
+
+
+def take_adjustment(fit: "MixedFit", j: int) -> Adjustment:
+    """The Kenward-Roger adjustment of Phi_jj, part by part."""
+    engine, inference = fit.engine, fit.inference
+    W, at = inference.theta_vcov, engine.at
+    to_user = engine.least_squares.to_user_vcov
+
+    def at_j(inner: FloatArray) -> float:
+        return float(2.0 * to_user(at.Phi @ inner @ at.Phi)[j, j])
+
+    sums = engine.criterion.kenward_roger_sums
+    Q = sums(engine.theta_scaled, at, W, False)
+    P = engine.derivatives.P
+    PPhiP = np.einsum("hk,hpq,qr,krs->ps", W, P, at.Phi, P, optimize=True)
+    of_r = 0.0
+    if inference.df_method == "kenward_roger_second_order":
+        of_r = at_j(sums(engine.theta_scaled, at, W, True) - Q)
+    return Adjustment(at_j(Q), -at_j(PPhiP), of_r)
+
+
+def take_satterthwaite(fit: "MixedFit", j: int) -> Satterthwaite:
+    """Gradient and information, from engine units to the user's."""
+    units, inference = fit.engine.theta_units, fit.inference
+    gradient = inference.Phi_gradient[:, j, j] / units
+    W = inference.theta_vcov * units[:, None] * units
+    return Satterthwaite(gradient, np.sqrt(np.diagonal(W)), W @ gradient)
+
+
+def take_contributions(fit: "MixedFit", j: int) -> Contributions:
+    """Each subject's e_i, in the order of `fit.design.rows.subjects`."""
+    sandwich = fit.inference.sandwich
+    if sandwich is None:
+        raise ValueError("the fit has no sandwich")
+    row = fit.inference.to_scaled[j]
+    influence, expected = np.zeros(fit.n_subjects), 0.0
+    Phi, squares = sandwich.Phi, sandwich.squares
+    for block, cluster in zip(_blocks(fit), sandwich.clusters, strict=True):
+        factor = np.linalg.cholesky(block.V)
+        residual = np.linalg.solve(factor, block.residual[..., None])[..., 0]
+        g = cluster.M @ row
+        influence[fit.design.rows.subject[block.rows[:, 0]]] = (g * residual).sum(axis=1)
+        b = np.einsum("skp,sk->sp", cluster.X, g)
+        twice = 2.0 * cluster.count * np.einsum("sp,pq,sq->s", b, Phi, b)
+        common = np.einsum("sp,pq,sq->s", b, Phi @ squares @ Phi, b)
+        expected += float(((g**2).sum(axis=1) - twice + common).sum())
+    return Contributions(influence, expected)
+
+
+def is_constant_within(fit: "MixedFit", j: int) -> bool:
+    """Whether a column of X has one value within every subject."""
+    column = fit.design.columns_of(np.arange(fit.n_obs))[:, j]
+    subject = fit.design.rows.subject
+    first = np.zeros(fit.n_subjects, dtype=np.intp)
+    first[subject[::-1]] = np.arange(len(subject))[::-1]
+    return bool((column == column[first[subject]]).all())
+
+
+def _blocks(fit: "MixedFit") -> list[SubjectRows]:
+    return list(iterate_subjects(fit.design, fit.features, fit.engine))
