@@ -66,7 +66,7 @@ def find_tilde(tokens: Sequence[Token]) -> int:
         if "|" in token.token:
             raise FormulaError(
                 f"'|'{where(token)} is not part of a fixed-effects formula. Random effects "
-                f"are not fitted by this version; the visit covariance carries the correlation."
+                f"go into random= of fit_lmm, for example random='1 + time'."
             )
         if token.token not in _OPERATORS:
             raise _refuse_operator(token)

@@ -155,17 +155,92 @@ def test_dependent_columns_warn_once_and_change_nothing(trial, reference):
         ({"method": "REML"}, "method='REML' is not 'reml' or 'ml'"),
         ({"covariance": "toeplitz"}, "covariance='toeplitz' is not available"),
         ({"information": "fisher"}, "information='fisher' is not 'observed' or 'expected'"),
-        ({"time": "x"}, "time='x': this version fits without time"),
-        ({"group": "arm"}, "fits without group"),
-        ({"repeated": "arm"}, "fits without repeated"),
-        ({"weights": "x"}, "fits without weights"),
-        ({"sampling_weights": "x"}, "fits without sampling_weights"),
-        ({"vcov": "CR2"}, "vcov='CR2': this version fits without vcov"),
+        ({"vcov": "cr2"}, "vcov='cr2' is not available; available: model, CR0, CR2, CR3"),
+        ({"covariance": []}, "covariance= is an empty list"),
+        ({"covariance": ["cs", "diagonal"]}, "covariance='diagonal' is not available"),
+        ({"covariance": "un@ar1"}, "covariance='un@ar1' needs repeated="),
+        ({"covariance": ["un", "un@ar1"]}, "covariance='un@ar1' needs repeated="),
+        ({"covariance": "sp_exp"}, "covariance='sp_exp' needs time=, the column of scan times"),
+        ({"covariance": "sp_exp", "time": "t"}, "time='t' is not a column"),
+        ({"covariance": "sp_exp", "time": "arm"}, "time='arm' is not numeric; row 0 holds 'a'"),
+        ({"covariance": "ar1", "repeated": "arm"}, "for example covariance='un@ar1'"),
+        ({"repeated": "site"}, "repeated='site' is not a column"),
+        ({"group": "site"}, "group='site' is not a column"),
+        ({"weights": "x"}, r"weights='x' is -0.563\d+ in row .*; weights are positive"),
+        ({"weights": "arm"}, "weights='arm' is not numeric"),
+        ({"sampling_weights": "age"}, "sampling_weights need a sandwich"),
+        (
+            {"sampling_weights": "age", "vcov": "CR2", "df_method": "kenward_roger"},
+            "Kenward-Roger corrects the model-based covariance",
+        ),
+        (
+            {"sampling_weights": "dose", "vcov": "CR0"},
+            "sampling_weights='dose' changes within a subject .*Precision weights of rows",
+        ),
+        ({"vcov": "CR0", "df_method": "kenward_roger"}, "use df_method='satterthwaite'"),
+        ({"method": "ml", "df_method": "kenward_roger_second_order"}, "use method='reml'"),
     ],
 )
 def test_options_that_cannot_be_had_are_refused_by_name(options, message, trial):
+    age = 60.0 + trial["who"] % 7
     with pytest.raises(AibmdError, match=message):
-        fit("y ~ visit", trial, **options)
+        fit("y ~ visit", trial.assign(age=age, dose=age + trial.index), **options)
+
+
+@pytest.mark.parametrize("covariance", ["un", "cs", "ar1h", "sp_exp"])
+def test_a_group_that_changes_within_a_subject_is_refused_with_the_row(covariance, trial):
+    """Rows of different groups do not covary: such a fit would take visits for independent."""
+    mixed = trial.assign(part=np.where(trial["visit"] == "v2", "late", "early"))
+    mixed["time"] = mixed["visit"].str[1:].astype(float)
+    with pytest.raises(AibmdError, match=r"group='part' changes within a subject .*row"):
+        fit("y ~ visit", mixed, covariance=covariance, group="part", time="time")
+
+
+def test_two_rows_of_a_subject_at_one_time_are_refused_with_the_rows(trial):
+    """Correlation rho ** 0 is one: such rows have no covariance matrix."""
+    timed = trial.assign(time=trial["visit"].str[1:].astype(float))
+    timed.loc[1, "time"] = timed.loc[0, "time"]
+    assert timed.loc[0, "who"] == timed.loc[1, "who"]
+    with pytest.raises(AibmdError, match=r"(?s)2 rows repeat a subject and time.*row 0.*row 1"):
+        fit("y ~ visit", timed, covariance="sp_exp", time="time")
+
+
+@pytest.mark.parametrize("covariance", [None, 3])
+def test_a_covariance_that_is_no_name_is_refused(covariance, trial):
+    with pytest.raises(AibmdError, match="covariance="):
+        fit("y ~ visit", trial, covariance=covariance)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"random_covariance": "diag"}, "random_covariance='diag' is not 'full' or 'diagonal'"),
+        ({"random": "1 + slope"}, "names 'slope', which is not a column"),
+        ({"random": {}}, "random= names no grouping"),
+        ({"random": {"center": "1"}}, "random='center' does not lie within the subject 'who'"),
+        ({"random": {"who": "1", "center:who": "1"}}, "does not lie within the subject 'who'"),
+        ({"random": {"who:part": "1"}}, "random='who:part': 'part' is not a column"),
+        ({"random": "0"}, "is empty"),
+        ({"random": "(1 | who)"}, r"random= of fit_lmm"),
+        ({"random": None}, "random="),
+        ({"random": 3}, "random="),
+        ({"residual": "ar1"}, "residual='ar1' needs visit="),
+        ({"residual": "sp_exp"}, "residual='sp_exp' needs time="),
+        ({"residual": "diagonal"}, "'diagonal' is not available"),
+        ({"residual": "un@ar1", "visit": "visit"}, "products are for fit_mmrm"),
+        ({"residual_group": "part"}, "residual_group='part' is not a column"),
+        ({"weights": "x"}, "weights are positive"),
+        ({"subject": "nobody"}, "subject='nobody' is not a column"),
+        ({"vcov": "CR2", "df_method": "kenward_roger"}, "use df_method='satterthwaite'"),
+        ({"method": "ml", "df_method": "kenward_roger"}, "use method='reml'"),
+        ({"method": "REML"}, "method='REML' is not 'reml' or 'ml'"),
+    ],
+    ids=str,
+)
+def test_random_effects_that_cannot_be_had_are_refused_by_name(options, message, trial):
+    given = {"subject": "who", "random": "1"} | options
+    with pytest.raises(AibmdError, match=message):
+        aibmd.fit_lmm("y ~ visit", trial, **given)
 
 
 @pytest.mark.parametrize("data", [None, {"y": [1.0]}, [[1.0]], "file.csv"])
