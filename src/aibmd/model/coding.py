@@ -13,6 +13,7 @@ from aibmd.errors import AibmdError, FormulaError
 from aibmd.linalg.frozen import freeze_arrays
 from aibmd.linalg.symmetric import BoolArray, FloatArray, IntArray
 from aibmd.model.formula import TRANSFORMS, GuardedFormula
+from aibmd.model.frame_view import FrameView
 
 # Share of a function that may lie in the null space by rounding.
 _ESTIMABLE = 1e-8
@@ -35,7 +36,7 @@ class Coding:
         L beta is estimable only if ``L @ null_basis`` vanishes.
     length : (p_full,) array
         Length of each column, for judging estimability without units.
-    frame : DataFrame
+    view : FrameView
         The rows used, right-hand side columns.
     """
 
@@ -45,10 +46,15 @@ class Coding:
     kept: IntArray
     null_basis: FloatArray
     length: FloatArray
-    frame: pd.DataFrame
+    view: FrameView
 
     def __post_init__(self) -> None:
         freeze_arrays(self)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The rows used, right-hand side columns."""
+        return self.view.frame
 
     @property
     def kept_columns(self) -> tuple[str, ...]:
@@ -66,7 +72,7 @@ class Coding:
         """Levels of each factor, in order; a number inside ``C()`` is a factor too."""
         found: dict[str, tuple[Any, ...]] = {}
         for name in self.formula.variables:
-            column = self.frame[name]
+            column = self.view.sample[name]
             if self._is_inside_c(name):
                 found[name] = self._coded_levels(name)
             elif isinstance(column.dtype, pd.CategoricalDtype):
@@ -122,10 +128,12 @@ class Coding:
                 f"{name} = {unseen[0]!r} was not seen by the fit; its levels are "
                 f"{', '.join(map(repr, levels))}"
             )
-        if not isinstance(self.frame[name].dtype, pd.CategoricalDtype):
+        if not isinstance(self.view.sample[name].dtype, pd.CategoricalDtype):
             return column.to_numpy()
         return pd.Categorical(
-            column.astype(object), categories=list(levels), ordered=self.frame[name].cat.ordered
+            column.astype(object),
+            categories=list(levels),
+            ordered=self.view.sample[name].cat.ordered,
         )
 
     def _coded_levels(self, name: str) -> tuple[Any, ...]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from aibmd.errors import AibmdError
 from aibmd.linalg.frozen import freeze_arrays
-from aibmd.linalg.symmetric import FloatArray, IntArray
+from aibmd.linalg.symmetric import BoolArray, FloatArray, IntArray
 from aibmd.model.coding import Coding, model_matrix
 from aibmd.model.cross_products import CrossProducts, collect_cross_products
 from aibmd.model.formula import GuardedFormula
@@ -23,8 +23,9 @@ from aibmd.model.rows import (
     refuse_repeats,
     select_rows,
 )
-from aibmd.model.subject_coding import SubjectCoding, code_by_subject
-from aibmd.model.subject_products import collect_from_subjects
+from aibmd.model.subject_coding import SubjectCoding, code_by_subject, code_wide
+from aibmd.model.wide_products import collect_from_wide
+from aibmd.model.wide_rows import read_wide
 
 # Below this many rows the long form is quicker than coding in pieces.
 _FEW_ROWS = 4000
@@ -104,26 +105,61 @@ def build_design(
     layout : {"cells", "rows"}
         Whether rows belong to scheduled visits, or lie at times of their own.
     """
+    if layout == "cells" and visit is not None and visit_order is None:
+        design = _build_wide(data, formula, subject, visit, further)
+        if design is not None:
+            return design
     rows = select_rows(data, formula, subject, visit, visit_order, further)
     if layout == "rows":
         return _design_of_rows(formula, rows)
     names = [name for name in (subject, further.repeated, visit) if name is not None]
     refuse_repeats(rows, data, cell_codes(rows, with_group=False), names)
-    cell = cell_codes(rows)
-    patterns = find_patterns(rows.subject, cell, count_cells(rows))
     is_plain = all(x is None for x in (rows.weights, rows.sampling_weights, rows.repeated))
     if len(rows.y) > _FEW_ROWS and is_plain and rows.group is None and visit is not None:
         pieces = code_by_subject(formula, rows, visit)
         if pieces is not None:
-            cross = collect_from_subjects(pieces, rows.y, rows.subject, rows.visit, patterns)
+            cross = collect_from_wide(pieces, *_as_wide(rows))
             if cross is not None:
                 coding = _coding(formula, rows, pieces.spec, cross.least_squares)
                 return Design(rows, coding, cross.least_squares, cross, None, None, pieces)
     X, spec = _long_matrix(formula, rows)
+    patterns = find_patterns(rows.subject, cell_codes(rows), count_cells(rows))
     weighted = _apply_weights(X, rows)
     cross = collect_cross_products(*weighted[:2], patterns, weighted[2], rows.sampling_weights)
     coding = _coding(formula, rows, spec, cross.least_squares)
     return Design(rows, coding, cross.least_squares, cross, None, X, None)
+
+
+def _build_wide(
+    data: pd.DataFrame,
+    formula: GuardedFormula,
+    subject: str,
+    visit: str,
+    further: FurtherColumns,
+) -> Design | None:
+    """The design of a large table with covariates constant within subjects, if it is one."""
+    if len(data) <= _FEW_ROWS or further != NOTHING_FURTHER:
+        return None
+    wide = read_wide(data, formula, subject, visit)
+    if wide is None:
+        return None
+    rows = wide.rows
+    pieces = code_wide(formula, rows.view.sample, wide.subjects, wide.visits)
+    if pieces is None:
+        return None
+    cross = collect_from_wide(pieces, wide.y, wide.seen)
+    if cross is None:
+        return None
+    coding = _coding(formula, rows, pieces.spec, cross.least_squares)
+    return Design(rows, coding, cross.least_squares, cross, None, None, pieces)
+
+
+def _as_wide(rows: AnalysedRows) -> tuple[FloatArray, BoolArray]:
+    """Response and presence, subject by visit."""
+    shape = (len(rows.subjects), len(rows.visits))
+    y, seen = np.zeros(shape), np.zeros(shape, dtype=bool)
+    y[rows.subject, rows.visit], seen[rows.subject, rows.visit] = rows.y, True
+    return y, seen
 
 
 def cell_codes(rows: AnalysedRows, with_group: bool = True) -> IntArray:
@@ -178,7 +214,7 @@ def _coding(
         kept=least_squares.basis.kept,
         null_basis=least_squares.basis.null_basis,
         length=least_squares.basis.length,
-        frame=rows.frame,
+        view=rows.view,
     )
 
 

@@ -23,6 +23,7 @@ from aibmd.model.columns import (
     warn_numeric_visit,
 )
 from aibmd.model.formula import GuardedFormula
+from aibmd.model.frame_view import FrameView
 
 _SHOWN_REPEATS = 5
 
@@ -70,7 +71,7 @@ class AnalysedRows:
 
     Attributes
     ----------
-    frame : DataFrame
+    view : FrameView
         Columns of the right-hand side, text as categories; unused levels removed.
     y : (n,) array
     subject, visit : (n,) int arrays
@@ -91,7 +92,7 @@ class AnalysedRows:
         Where each row stands in the data given.
     """
 
-    frame: pd.DataFrame
+    view: FrameView
     y: FloatArray
     subject: IntArray
     visit: IntArray
@@ -110,6 +111,11 @@ class AnalysedRows:
 
     def __post_init__(self) -> None:
         freeze_arrays(self)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """Columns of the right-hand side of the rows used."""
+        return self.view.frame
 
     @property
     def first_rows(self) -> IntArray:
@@ -165,7 +171,7 @@ def select_rows(
     warn_numeric_visit(formula, visit, frame)
     columns = {name: as_factor(used[name]) for name in further.effects}
     return AnalysedRows(
-        frame=frame,
+        view=FrameView.of(frame),
         y=y,
         subject=subject_codes,
         visit=visit_codes,

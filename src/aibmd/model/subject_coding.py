@@ -60,10 +60,50 @@ def code_by_subject(
     if sides is None:
         return None
     subjects = rows.frame.iloc[rows.first_rows]
-    visits = rows.frame.iloc[np.unique(rows.visit, return_index=True)[1]]
-    spec = model_matrix(formula.right, rows.frame.iloc[:1]).model_spec
-    pieces = _Pieces(formula, {"subject": subjects, "visit": visits}, sides)
-    return _assemble(spec, pieces)
+    first_of_visit = np.empty(len(rows.visits), dtype=np.intp)
+    first_of_visit[rows.visit[::-1]] = np.arange(len(rows.visit))[::-1]
+    visits = rows.frame.iloc[first_of_visit]
+    return assemble_pieces(formula, rows.frame.iloc[:1], subjects, visits, sides)
+
+
+def code_wide(
+    formula: GuardedFormula,
+    sample: pd.DataFrame,
+    subjects: pd.DataFrame,
+    visits: pd.DataFrame,
+) -> SubjectCoding | None:
+    """Code one row per subject and one per visit; None where a factor mixes the two.
+
+    Parameters
+    ----------
+    formula : GuardedFormula
+    sample : DataFrame
+        One row with all columns, for levels.
+    subjects, visits : DataFrame
+    """
+    sides = {}
+    for expression, used in formula.factor_variables.items():
+        if not set(used) & set(formula.variables):
+            continue
+        if set(used) <= set(visits.columns):
+            sides[expression] = "visit"
+        elif set(used) <= set(subjects.columns):
+            sides[expression] = "subject"
+        else:
+            return None
+    return assemble_pieces(formula, sample, subjects, visits, sides)
+
+
+def assemble_pieces(
+    formula: GuardedFormula,
+    sample: pd.DataFrame,
+    subjects: pd.DataFrame,
+    visits: pd.DataFrame,
+    sides: dict[str, str],
+) -> SubjectCoding | None:
+    """Code the factors of both sides and multiply them out."""
+    spec = model_matrix(formula.right, sample).model_spec
+    return _assemble(spec, _Pieces(formula, {"subject": subjects, "visit": visits}, sides))
 
 
 def _sides(formula: GuardedFormula, rows: AnalysedRows, visit: str) -> dict[str, str] | None:

@@ -11,7 +11,7 @@ from aibmd.model.formula import guard_formula
 from aibmd.model.patterns import find_patterns
 from aibmd.model.rows import select_rows
 from aibmd.model.subject_coding import code_by_subject
-from aibmd.model.subject_products import collect_from_subjects
+from aibmd.model.wide_products import collect_from_wide
 
 
 @pytest.fixture(scope="module")
@@ -79,11 +79,18 @@ def test_the_pieces_multiply_to_the_long_design(formula, visit, trial):
     np.testing.assert_allclose(predicted, X @ beta, atol=1e-12)
 
 
+def as_wide(rows, y):
+    wide = np.zeros((len(rows.subjects), len(rows.visits)))
+    seen = np.zeros(wide.shape, dtype=bool)
+    wide[rows.subject, rows.visit], seen[rows.subject, rows.visit] = y, True
+    return wide, seen
+
+
 @pytest.mark.parametrize("formula", ["arm * visit + base", "C(center, contr.sum) * visit * base"])
 def test_cross_products_of_the_pieces_are_those_of_the_long_design(formula, trial):
     rows, guarded, pieces = code(formula, trial)
     patterns = find_patterns(rows.subject, rows.visit, len(rows.visits))
-    short = collect_from_subjects(pieces, rows.y, rows.subject, rows.visit, patterns)
+    short = collect_from_wide(pieces, *as_wide(rows, rows.y))
     X = np.asarray(model_matrix(guarded.right, rows.frame), dtype=float)
     long = collect_cross_products(X, rows.y, patterns)
     np.testing.assert_allclose(short.least_squares.beta0, long.least_squares.beta0, atol=1e-12)
@@ -96,11 +103,7 @@ def test_cross_products_of_the_pieces_are_those_of_the_long_design(formula, tria
 
 def test_a_large_mean_costs_no_more_digits_than_the_data_lost(trial):
     rows, _, pieces = code("arm * visit + base", trial)
-    patterns = find_patterns(rows.subject, rows.visit, len(rows.visits))
-    near, far = (
-        collect_from_subjects(pieces, rows.y + mean, rows.subject, rows.visit, patterns)
-        for mean in (0.0, 1e8)
-    )
+    near, far = (collect_from_wide(pieces, *as_wide(rows, rows.y + mean)) for mean in (0.0, 1e8))
     # y + 1e8 is rounded to 1.5e-8.
     np.testing.assert_allclose(far.gram, near.gram, atol=1e-6)
     assert far.least_squares.scale == pytest.approx(near.least_squares.scale, rel=1e-7)
@@ -129,6 +132,5 @@ def test_a_covariate_that_changes_once_is_not_constant(trial):
 
 def test_dependent_columns_are_left_to_the_long_form(trial):
     rows, _, pieces = code("arm * visit + base + I(base * 2)", trial)
-    patterns = find_patterns(rows.subject, rows.visit, len(rows.visits))
-    found = collect_from_subjects(pieces, rows.y, rows.subject, rows.visit, patterns)
+    found = collect_from_wide(pieces, *as_wide(rows, rows.y))
     assert found is None
