@@ -9,7 +9,7 @@ import pandas as pd
 from aibmd.errors import AibmdError
 from aibmd.fitting.covariance_tables import effects_terms, residual_term
 from aibmd.fitting.mixed_fit import MixedFit
-from aibmd.fitting.new_rows import code_random_columns
+from aibmd.fitting.new_effects import code_random_columns
 from aibmd.fitting.residuals import effects_covariance
 from aibmd.model.covariance.compositions import GroupedTerm
 from aibmd.model.subject_rows import iterate_subjects
@@ -114,7 +114,7 @@ def icc(fit: MixedFit, at: Mapping[str, Any] | None = None) -> float | pd.Series
                 f"{columns[0]!r}: 0}}"
             )
         groupings.append(term.grouping)
-        shared.append(float(z @ term.G(theta) @ z))
+        shared.append(float(z @ term.matrix(theta) @ z))
     between = np.cumsum(shared)
     errors = _residual_variances(fit)
     table = pd.DataFrame(
@@ -122,7 +122,7 @@ def icc(fit: MixedFit, at: Mapping[str, Any] | None = None) -> float | pd.Series
         index=pd.Index(groupings, name="grouping"),
     )
     if table.shape == (1, 1):
-        return float(table.iloc[0, 0])
+        return float(table.to_numpy()[0, 0])
     if table.shape[1] == 1:
         return table.iloc[:, 0].rename("icc")
     return table.iloc[0].rename("icc") if len(table) == 1 else table

@@ -158,7 +158,7 @@ def _scoring_steps(fit: MixedFit, part: LeftOut) -> FloatArray:
     score = part.score @ T
     scale = np.sqrt(np.abs(information.diagonal(0, 1, 2)))
     relative = information / scale[:, :, None] / scale[:, None]
-    fine = np.isfinite(relative).all(axis=(1, 2)) & np.isfinite(score).all(axis=1)
+    fine = np.asarray(np.isfinite(relative).all(axis=(1, 2)) & np.isfinite(score).all(axis=1))
     fine[fine] = np.linalg.eigvalsh(relative[fine])[:, 0] > _POSITIVE
     steps = np.full(part.score.shape, np.nan)
     if fine.any():

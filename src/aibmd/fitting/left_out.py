@@ -162,7 +162,7 @@ def _leave_out_some(fit: MixedFit, block: SubjectRows, some: slice, totals: _Tot
 def _inverse_of_rest(H: FloatArray) -> tuple[FloatArray, FloatArray]:
     """(I - H)^-1 and -log|I - H|; NaN and infinity where she determines a coefficient alone."""
     values, vectors = np.linalg.eigh(np.eye(H.shape[-1]) - H)
-    determined = (values < _DETERMINED).any(axis=-1)
+    determined = np.asarray((values < _DETERMINED).any(axis=-1))
     values = np.where(determined[:, None], np.nan, values)
     inverse = (vectors / values[:, None]) @ vectors.swapaxes(-1, -2)
     return inverse, np.where(determined, np.inf, -np.log(values).sum(axis=-1))

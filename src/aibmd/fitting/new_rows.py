@@ -1,6 +1,5 @@
 """New rows beside those of the fit: coded columns, features, and whose they are."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -8,14 +7,13 @@ import numpy as np
 import pandas as pd
 
 from aibmd.errors import AibmdError
+from aibmd.fitting.new_effects import join_random, known_column
 from aibmd.fitting.wald import reduce_to_kept
 from aibmd.linalg.frozen import freeze_arrays
 from aibmd.linalg.symmetric import FloatArray, IntArray
-from aibmd.model.coding import Coding, model_matrix
 from aibmd.model.columns import as_numbers, as_weights
 from aibmd.model.covariance.build import parse_covariance
-from aibmd.model.covariance.features import RandomPart, RowFeatures
-from aibmd.model.effects_design import EffectsGrouping, parse_random
+from aibmd.model.covariance.features import RowFeatures
 
 if TYPE_CHECKING:
     from aibmd.fitting.mixed_fit import MixedFit
@@ -75,7 +73,7 @@ def pool_rows(fit: "MixedFit", newdata: pd.DataFrame, weights_needed: bool) -> R
     new = np.ones(len(newdata))
     if weights_needed and fit.spec.weights is not None:
         weights = as_weights(
-            _known(newdata, fit.spec.weights, "weights"), fit.spec.weights, "weights"
+            known_column(newdata, fit.spec.weights, "weights"), fit.spec.weights, "weights"
         )
         new = np.sqrt(np.asarray(weights))
     who = np.concatenate([rows.subject, code_subjects(fit, newdata)])
@@ -97,24 +95,12 @@ def code_subjects(fit: "MixedFit", newdata: pd.DataFrame) -> IntArray:
     n_known = fit.n_subjects
     if fit.spec.subject not in newdata.columns:
         return n_known + np.arange(len(newdata))
-    labels = _known(newdata, fit.spec.subject, "subject")[fit.spec.subject]
+    labels = known_column(newdata, fit.spec.subject, "subject")[fit.spec.subject]
     known = pd.Index(np.asarray(fit.design.rows.subjects, dtype=object))
     codes = known.get_indexer(pd.Index(np.asarray(labels, dtype=object)))
     is_new = codes < 0
     codes[is_new] = n_known + pd.factorize(np.asarray(labels, dtype=object)[is_new])[0]
-    return codes.astype(np.intp)
-
-
-def _known(newdata: pd.DataFrame, name: str, role: str) -> pd.DataFrame:
-    """The table, if it has this column and nothing is missing in it."""
-    if name not in newdata.columns:
-        raise AibmdError(
-            f"newdata has no column {name!r}; this prediction needs the {role} column {name!r}"
-        )
-    if newdata[name].isna().any():
-        first = newdata.index[newdata[name].isna()][0]
-        raise AibmdError(f"{role} column {name!r} of newdata has a missing value in row {first!r}")
-    return newdata
+    return np.asarray(codes, dtype=np.intp)
 
 
 def _join_features(fit: "MixedFit", newdata: pd.DataFrame) -> RowFeatures:
@@ -136,14 +122,14 @@ def _join_features(fit: "MixedFit", newdata: pd.DataFrame) -> RowFeatures:
         labels = rows.residual_group.labels
         residual_group = _label_codes(newdata, spec.residual_group, "residual group", labels)
     if old.time is not None and spec.time is not None:
-        time = as_numbers(_known(newdata, spec.time, "time")[spec.time], "time")
+        time = as_numbers(known_column(newdata, spec.time, "time")[spec.time], "time")
     return RowFeatures(
         visit=_append(old.visit, visit),
         repeated=_append(old.repeated, repeated),
         group=_append(old.group, group),
         residual_group=_append(old.residual_group, residual_group),
         time=_append(old.time, time),
-        random=_join_random(fit, newdata),
+        random=join_random(fit, newdata),
     )
 
 
@@ -169,7 +155,7 @@ def _codes_of(
     newdata: pd.DataFrame, name: str, role: str, levels: list[Any], shown: Any
 ) -> IntArray:
     """Place of each value among the levels of the fit; text is compared as printed."""
-    values = _known(newdata, name, role)[name].tolist()
+    values = known_column(newdata, name, role)[name].tolist()
     if not _are_numbers(newdata, name):
         values = [str(value) for value in values]
     place = {level: code for code, level in enumerate(levels)}
@@ -177,75 +163,3 @@ def _codes_of(
     if unseen:
         raise AibmdError(f"{role} {unseen[0]!r} was not seen by the fit: {', '.join(shown)}")
     return np.array([place[value] for value in values], dtype=np.intp)
-
-
-def _random_codings(fit: "MixedFit") -> list[tuple[EffectsGrouping, Coding]]:
-    """Each grouping with what turns new rows into its columns of Z."""
-    rows, spec, formula = fit.design.rows, fit.spec, fit.coding.formula
-    if spec.random is None:
-        return []
-    names = [*rows.effects_frame.columns, *formula.response_variables, spec.subject]
-    columns = pd.Index(dict.fromkeys(names))
-    groupings = parse_random(
-        spec.random, spec.random_covariance, formula.response, spec.subject, columns
-    )
-    found = []
-    for grouping in groupings:
-        coded = model_matrix(grouping.formula.right, rows.effects_frame).model_spec
-        width = len(coded.column_names)
-        frame = rows.effects_frame[list(grouping.formula.variables)]
-        found.append(
-            (
-                grouping,
-                Coding(
-                    formula=grouping.formula,
-                    spec=coded,
-                    columns=tuple(coded.column_names),
-                    kept=np.arange(width),
-                    null_basis=np.empty((width, 0)),
-                    length=np.ones(width),
-                    frame=frame,
-                ),
-            )
-        )
-    return found
-
-
-def _join_random(fit: "MixedFit", newdata: pd.DataFrame) -> tuple[RandomPart, ...]:
-    pairs = zip(_random_codings(fit), fit.features.random, strict=True)
-    joined = []
-    for (grouping, coding), old in pairs:
-        Z = coding.code(newdata).reshape(len(newdata), -1)
-        level = _join_levels(fit, grouping, newdata)
-        joined.append(RandomPart(np.concatenate([old.Z, Z]), level))
-    return tuple(joined)
-
-
-def _join_levels(fit: "MixedFit", grouping: EffectsGrouping, newdata: pd.DataFrame) -> IntArray:
-    """Inner level of every row: new rows share an effect where the labels are the same."""
-    frame = fit.design.rows.effects_frame
-    code = np.zeros(len(frame) + len(newdata), dtype=np.intp)
-    for name in grouping.inner:
-        new = np.asarray(_known(newdata, name, "grouping")[name], dtype=object)
-        both = np.concatenate([np.asarray(frame[name], dtype=object), new])
-        key = pd.factorize(both)[0]
-        code = code * (int(key.max()) + 1) + key
-    return np.asarray(pd.factorize(code)[0], dtype=np.intp)
-
-
-def code_random_columns(
-    fit: "MixedFit", at: Mapping[str, Any]
-) -> list[tuple[tuple[str, ...], FloatArray | None]]:
-    """For each grouping: the columns its effects depend on, and its row of Z at these values.
-
-    None stands where `at` lacks a column.
-    """
-    found: list[tuple[tuple[str, ...], FloatArray | None]] = []
-    for grouping, coding in _random_codings(fit):
-        needed = tuple(grouping.formula.variables)
-        if any(name not in at for name in needed):
-            found.append((needed, None))
-            continue
-        row = pd.DataFrame({name: [value] for name, value in at.items()}, index=[0])
-        found.append((needed, coding.code(row).reshape(-1)))
-    return found

@@ -133,17 +133,17 @@ def _constant_columns(fit: MixedFit, beside: list[str]) -> dict[str, np.ndarray]
     ):
         if name is not None and factor is not None and name not in columns:
             columns[name] = np.asarray(factor.labels, dtype=object)[factor.codes]
-    found = {}
-    for name, values in columns.items():
-        if name in beside:
+    found: dict[str, np.ndarray] = {}
+    for column, values in columns.items():
+        if column in beside:
             continue
         own = np.empty(fit.n_subjects, dtype=object)
         own[rows.subject] = values
         if (own[rows.subject] != values).any():
             raise AibmdError(
-                f"{name!r} changes from visit to visit, so its value at an unobserved visit is "
+                f"{column!r} changes from visit to visit, so its value at an unobserved visit is "
                 "not known; give newdata with the rows to predict"
             )
-        numeric = pd.api.types.is_numeric_dtype(frames[name].dtype) if name in frames else False
-        found[name] = own.astype(float) if numeric else own
+        numeric = pd.api.types.is_numeric_dtype(frames[column].dtype) if column in frames else False
+        found[column] = own.astype(float) if numeric else own
     return found

@@ -7,11 +7,12 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from aibmd.errors import AibmdError
-from aibmd.fitting.conditional import Prediction, PredictionTarget, predict_rows
+from aibmd.fitting.conditional import Prediction, predict_rows
 from aibmd.fitting.covariance_tables import effects_terms
 from aibmd.fitting.mixed_fit import MixedFit
 from aibmd.fitting.new_rows import RowPool, code_subjects, pool_rows
 from aibmd.fitting.observed_rows import choose_given, list_unobserved, require_subject
+from aibmd.fitting.stacked_rows import PredictionTarget
 from aibmd.fitting.wald import reduce_to_kept
 from aibmd.inference import check_conf_level
 from aibmd.linalg.symmetric import BoolArray, IntArray
@@ -187,7 +188,7 @@ def _to_table(
     conf_level: float,
     observed: BoolArray | None = None,
 ) -> pd.DataFrame:
-    columns = {"estimate": found.estimate}
+    columns: dict[str, np.ndarray] = {"estimate": found.estimate}
     if interval is not None:
         std_error = np.sqrt(found.variance)
         margin = stdtrit(found.df, 0.5 + conf_level / 2.0) * std_error

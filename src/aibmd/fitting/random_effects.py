@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -120,7 +120,7 @@ def predict_effects(fit: "MixedFit", term: RandomEffectsTerm) -> PredictedEffect
     s2 = engine.least_squares.scale**2
     own_parameters = next(own for other, own in effects_terms(fit) if other is term)
     G = term.matrix(own_parameters) / s2
-    pieces: list[tuple[FloatArray, ...]] = []
+    pieces: list[tuple[Any, ...]] = []
     for block in iterate_subjects(fit.design, fit.features, engine):
         inverse = np.linalg.inv(np.linalg.cholesky(block.V))
         X, r = inverse @ block.Q, inverse @ block.residual[..., None]
@@ -156,7 +156,7 @@ def _labels(fit: "MixedFit", term: RandomEffectsTerm, row: IntArray) -> pd.Index
     subject = rows.subjects.take(rows.subject[row])
     inner = term.grouping.split(":")[1:]
     if not inner:
-        return pd.Index(subject, name=fit.spec.subject)
+        return subject.rename(fit.spec.subject)
     names = [name.strip() for name in inner]
     levels = {name: np.asarray(rows.effects_frame[name])[row] for name in names}
     return pd.MultiIndex.from_frame(pd.DataFrame({fit.spec.subject: subject, **levels}))

@@ -83,7 +83,7 @@ def residuals(
 
 def residual_columns(fit: "MixedFit") -> dict[str, FloatArray]:
     """Columns that `MixedFit.augment` adds beside fitted value and residual."""
-    kinds = ("pearson", "studentised", "cholesky")
+    kinds: tuple[ResidualKind, ...] = ("pearson", "studentised", "cholesky")
     columns = {f"resid_{kind}": residuals(fit, kind).to_numpy() for kind in kinds}
     if not fit.is_marginal:
         conditional = residuals(fit, "raw", "conditional").to_numpy()
