@@ -10,6 +10,7 @@ from aibmd.errors import AibmdError
 from aibmd.fitting.attempts import Attempt
 from aibmd.fitting.caution import warn_about
 from aibmd.fitting.columns import check_options, cohort_time, resolve_data
+from aibmd.fitting.equal_times import refuse_equal_times
 from aibmd.fitting.mixed_fit import MixedFit
 from aibmd.inference import build_inference
 from aibmd.inference.coefficients import choose_df_method
@@ -185,7 +186,9 @@ def _build(
     )
     design = build_design(frame, guarded, spec.subject, spec.visit, further=further, layout="rows")
     if spec.visit is not None:
-        refuse_repeats(design.rows, frame, _residual_cells(design.rows), [spec.subject, spec.visit])
+        names = [spec.subject, spec.visit]
+        refuse_repeats(design.rows, frame, _residual_cells(design.rows), names, "subject and visit")
+    refuse_equal_times(design.rows, frame, spec)
     return design
 
 

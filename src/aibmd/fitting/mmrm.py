@@ -10,6 +10,7 @@ from aibmd.errors import AibmdError, ConvergenceError
 from aibmd.fitting.attempts import Attempt, describe_attempts
 from aibmd.fitting.caution import warn_about
 from aibmd.fitting.columns import check_options, cohort_time, resolve_data
+from aibmd.fitting.equal_times import refuse_equal_times
 from aibmd.fitting.mixed_fit import MixedFit
 from aibmd.inference import build_inference
 from aibmd.inference.coefficients import choose_df_method
@@ -189,7 +190,10 @@ def _build(frame: pd.DataFrame, spec: ModelSpec, layout: Layout) -> Design:
         weights=spec.weights,
         sampling_weights=spec.sampling_weights,
     )
-    return build_design(frame, guarded, spec.subject, spec.visit, further=further, layout=layout)
+    design = build_design(frame, guarded, spec.subject, spec.visit, further=further, layout=layout)
+    if layout == "rows":
+        refuse_equal_times(design.rows, frame, spec)
+    return design
 
 
 def _fit_choice(

@@ -17,7 +17,6 @@ from aibmd.model.covariance.compositions import RestrictedTerm
 from aibmd.model.covariance.effects import SumTerm
 from aibmd.model.covariance.features import RandomPart, RowFeatures
 
-
 # A known row with less than this share of variance of its own repeats another.
 _REPEATED = 1e-12
 

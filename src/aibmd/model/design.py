@@ -20,6 +20,7 @@ from aibmd.model.rows import (
     NOTHING_FURTHER,
     AnalysedRows,
     FurtherColumns,
+    refuse_changing_group,
     refuse_repeats,
     select_rows,
 )
@@ -110,10 +111,12 @@ def build_design(
         if design is not None:
             return design
     rows = select_rows(data, formula, subject, visit, visit_order, further)
+    refuse_changing_group(rows, data, further.group)
     if layout == "rows":
         return _design_of_rows(formula, rows)
     names = [name for name in (subject, further.repeated, visit) if name is not None]
-    refuse_repeats(rows, data, cell_codes(rows, with_group=False), names)
+    what = "subject, repeated factor and visit" if further.repeated else "subject and visit"
+    refuse_repeats(rows, data, cell_codes(rows, with_group=False), names, what)
     is_plain = all(x is None for x in (rows.weights, rows.sampling_weights, rows.repeated))
     if len(rows.y) > _FEW_ROWS and is_plain and rows.group is None and visit is not None:
         pieces = code_by_subject(formula, rows, visit)

@@ -57,6 +57,8 @@ def parse_random(
     """
     if random_covariance not in ("full", "diagonal"):
         raise AibmdError(f"random_covariance={random_covariance!r} is not 'full' or 'diagonal'")
+    if not isinstance(random, str | Mapping):
+        raise AibmdError(f"random={random!r} is not a formula such as '1 + time', or a mapping")
     given = {subject: random} if isinstance(random, str) else dict(random)
     if not given:
         raise AibmdError("random= names no grouping; give for example random='1 + time'")

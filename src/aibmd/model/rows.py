@@ -191,7 +191,7 @@ def select_rows(
 
 
 def refuse_repeats(
-    rows: AnalysedRows, data: pd.DataFrame, cell: IntArray, names: Sequence[str]
+    rows: AnalysedRows, data: pd.DataFrame, cell: IntArray, names: Sequence[str], what: str
 ) -> None:
     """Two rows of one subject with the same cell are an error that shows them.
 
@@ -204,6 +204,8 @@ def refuse_repeats(
         Code of visit, or of visit and repeated factor, or of time.
     names : sequence of str
         Columns of the subject and of what makes up the cell.
+    what : str
+        The same in words.
     """
     key = rows.subject * (int(cell.max()) + 1) + cell
     if (np.diff(key) > 0).all() or len(np.unique(key)) == len(key):
@@ -221,8 +223,23 @@ def refuse_repeats(
             "; with several skeletal sites, fit one site at a time, or all of them with "
             "repeated='skeletal_site'"
         )
-    what = {2: "subject and visit", 3: "subject, repeated factor and visit"}[len(names)]
     raise AibmdError(f"{len(where)} rows repeat a {what}\n{shown}\n{remedy}.")
+
+
+def refuse_changing_group(rows: AnalysedRows, data: pd.DataFrame, name: str | None) -> None:
+    """Subjects belong to one group: rows of different groups would count as independent."""
+    if rows.group is None or name is None:
+        return
+    of_subject = np.empty(len(rows.subjects), dtype=np.intp)
+    of_subject[rows.subject] = rows.group.codes
+    changes = np.flatnonzero(of_subject[rows.subject] != rows.group.codes)
+    if len(changes):
+        row = data.index[rows.position[changes[0]]]
+        raise AibmdError(
+            f"group={name!r} changes within a subject (row {row!r}); a group with a covariance of "
+            "its own holds whole subjects. For errors that differ between rows use fit_lmm with "
+            f"residual_group={name!r}"
+        )
 
 
 def _needed_columns(
