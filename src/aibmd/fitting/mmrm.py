@@ -120,9 +120,7 @@ def fit_mmrm(
     True
     """
     # 1. The specification: what was asked for, refused early where it cannot be had.
-    path = (covariance,) if isinstance(covariance, str) else tuple(covariance)
-    if not path:
-        raise AibmdError("covariance= is an empty list; name at least one structure")
+    path = _read_path(covariance)
     choices = [parse_covariance(name) for name in path]
     frame, subject, visit = resolve_data(data, subject, visit, may_repeat=repeated is not None)
     time = cohort_time(data, time)
@@ -178,6 +176,16 @@ def fit_mmrm(
     raise ConvergenceError(
         "no covariance of the list was certified as a maximum:\n" + describe_attempts(attempts)
     )
+
+
+def _read_path(covariance: str | Sequence[str]) -> tuple[str, ...]:
+    """The covariances to fit, in order."""
+    if not isinstance(covariance, str | list | tuple):
+        raise AibmdError(f"covariance={covariance!r} is not a name or a list of names")
+    path = (covariance,) if isinstance(covariance, str) else tuple(covariance)
+    if not path:
+        raise AibmdError("covariance= is an empty list; name at least one structure")
+    return path
 
 
 def _build(frame: pd.DataFrame, spec: ModelSpec, layout: Layout) -> Design:

@@ -287,9 +287,15 @@ def compute_theta_vcov(fit: EngineFit, information: Information) -> FloatArray:
             return np.asarray(boundary.tangent @ inverse_spd(along) @ boundary.tangent.T)
     reason = "; ".join(certificate.messages) or "the information is not positive definite"
     raise ConvergenceError(
-        f"no degrees of freedom exist for this fit: {reason}. Use a simpler covariance "
-        "(for example covariance='cs'), or df_method='residual' to see the estimates"
+        f"no degrees of freedom exist for this fit: {reason}. Use {_simpler(fit)}, or "
+        "df_method='residual' to see the estimates"
     )
+
+
+def _simpler(fit: EngineFit) -> str:
+    if fit.covariance.effects:
+        return "fewer random effects or an independent residual (for example random='1')"
+    return "a simpler covariance (for example covariance='cs')"
 
 
 def _row_basis(L: FloatArray, Phi: FloatArray) -> FloatArray:

@@ -16,6 +16,8 @@ from aibmd.model.criterion import Derivatives
 GAIN_TOLERANCE = 1e-8
 # Smallest share of the information that is left after estimating the means.
 INFORMATION_TOLERANCE = 1e-8
+# Eigenvalue of the information with known means, unit diagonal, that is rounding.
+CONFOUNDED = 1e-13
 # Smallest eigenvalue of a subject's covariance as a correlation matrix.
 SINGULAR_TOLERANCE = 1e-6
 
@@ -119,7 +121,11 @@ def _information_shares(
     try:
         scale = 1.0 / np.sqrt(np.diagonal(metric))
         outer = scale[:, None] * scale
-        half = np.linalg.inv(np.linalg.cholesky(metric * outer))
+        scaled = metric * outer
+        values, vectors = np.linalg.eigh(scaled)
+        if values[0] <= CONFOUNDED:  # two parameters that no data of this design could tell apart
+            return values - CONFOUNDED, scale[:, None] * vectors
+        half = np.linalg.inv(np.linalg.cholesky(scaled))
         shares, vectors = np.linalg.eigh(half @ (observed * outer) @ half.T)
     except np.linalg.LinAlgError:
         return np.full(n_theta, -np.inf), np.eye(n_theta)
@@ -131,5 +137,5 @@ def _explain_information(direction: FloatArray, names: tuple[str, ...]) -> str:
     weakest = ", ".join(names[i] for i in np.argsort(-np.abs(direction))[:2])
     return (
         f"the data do not determine the covariance (least of all {weakest}): the fixed effects "
-        "use up what those visits could say"
+        "use up what those rows could say, or two parameters do the same"
     )

@@ -21,6 +21,8 @@ from aibmd.vocabulary import Method
 
 # A residual variance this small beside the largest is rounding.
 _NO_VARIATION = 1e-20
+# Visit variances further apart than this leave no digits for the smaller (SD 1e5-fold).
+_LEAST_VARIANCE = 1e-10
 # How much of the starting dependence is kept until the likelihood exists.
 _SHRINK = (1.0, 0.7, 0.4, 0.1, 1e-3)
 _MAX_ESCAPES = 5
@@ -222,6 +224,13 @@ def refuse_constant_visit(moments: FloatArray, counts: FloatArray, visits: tuple
         raise ConvergenceError(
             f"visit {visits[constant[0]]!r} has no residual variation; leave its rows out (the "
             "reference visit of a change is such a visit)"
+        )
+    smallest = int(np.argmin(variances))
+    if variances[smallest] < _LEAST_VARIANCE * largest:
+        ratio = np.sqrt(largest / variances[smallest])
+        raise ConvergenceError(
+            f"the residual SD of visit {visits[smallest]!r} is {ratio:.0e} times smaller than that "
+            "of another visit: too far apart for one covariance. Are all visits in one unit?"
         )
 
 
