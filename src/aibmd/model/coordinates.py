@@ -85,7 +85,8 @@ def _pack_lower(L: FloatArray) -> FloatArray:
 def _factor(G: FloatArray) -> FloatArray:
     """Lower L with L L' = G, also for a singular G."""
     values, vectors = np.linalg.eigh(G)
-    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    # Largest first: a zero of L then leaves every direction of a G of this rank within reach.
+    root = (vectors * np.sqrt(np.maximum(values, 0.0)))[:, ::-1]
     R: FloatArray = np.asarray(np.linalg.qr(root.T, mode="r"))
     return np.asarray((R * np.where(np.diagonal(R) < 0, -1.0, 1.0)[:, None]).T)
 

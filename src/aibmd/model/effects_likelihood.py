@@ -92,7 +92,10 @@ class EffectsCriterion:
         q = len(root)
         N = np.tensordot(root, np.tensordot(data.ZZ, root, axes=(1, 0)), axes=(0, 0))
         N = N.transpose(0, 2, 1) + np.eye(q)[:, :, None]  # (R1)
-        inverse, log_det = invert_stacked(N)
+        try:
+            inverse, log_det = invert_stacked(N)
+        except np.linalg.LinAlgError:  # effects so large beside v that rounding has taken over
+            return None
         K = np.tensordot(root, np.tensordot(inverse, root, axes=(1, 1)), axes=(1, 0))
         shrink = multiply_stacked(data.ZZ, K.transpose(0, 2, 1))
         C = (data.ZZ - multiply_stacked(shrink, data.ZZ)) / v  # (R2)

@@ -1,0 +1,193 @@
+"""Many replicates of a computation on drawn outcomes, in one process or several.
+
+The stream of every replicate is spawned from one seed, so that the result does not depend on
+how many processes share the work.
+"""
+
+import io
+import os
+import pickle
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from aibmd.errors import AibmdError
+from aibmd.fitting.mixed_fit import MixedFit
+from aibmd.fitting.outcome_draws import prepare_draws
+from aibmd.linalg.symmetric import FloatArray
+from aibmd.model.covariance import CovarianceStructure, get_structure
+
+# Replicates sent to a process at once.
+_CHUNK = 25
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+ShowProgress = bool | Callable[[int, int], None] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a replicate has no value."""
+
+    reason: str
+
+
+# A task is made ready once per process, then called with each set of outcomes.
+Ready = Callable[[FloatArray], Any]
+Task = Callable[[], Ready]
+Worker = Callable[[Sequence[np.random.Generator]], list[Any]]
+
+
+def run_replicates(
+    source: MixedFit,
+    task: Task,
+    n_replicates: int,
+    rng: np.random.Generator | int,
+    n_jobs: int | None = None,
+    progress: ShowProgress = None,
+) -> list[Any]:
+    """Draw outcomes from a fit and compute on each; a `Failure` where that was impossible.
+
+    Parameters
+    ----------
+    source : MixedFit
+        The model outcomes are drawn from.
+    task : callable
+        Returns the function of the outcomes.
+    n_replicates : int
+    rng : Generator or int
+    n_jobs : int, optional
+        Processes; None is one, this one.
+    progress : bool or callable, optional
+        True shows a bar where ``rich`` is installed; a function is called with the number
+        of replicates done and their total.
+    """
+    if not isinstance(n_replicates, (int, np.integer)) or n_replicates < 1:
+        raise AibmdError(f"n_replicates={n_replicates!r} is not a positive whole number")
+    if n_jobs is not None and (not isinstance(n_jobs, (int, np.integer)) or n_jobs < 1):
+        raise AibmdError(f"n_jobs={n_jobs!r} is not a positive number of processes")
+    streams = np.random.default_rng(rng).spawn(int(n_replicates))
+    chunks = [streams[begin : begin + _CHUNK] for begin in range(0, len(streams), _CHUNK)]
+    results: list[list[Any]] = [[] for _ in chunks]
+    with _reporting(progress, len(streams)) as report:
+        done = 0
+        for place, values in _run_chunks(source, task, chunks, n_jobs or 1):
+            results[place] = values
+            done += len(values)
+            report(done, len(streams))
+    return [value for chunk in results for value in chunk]
+
+
+def _run_chunks(
+    source: MixedFit, task: Task, chunks: list[list[np.random.Generator]], n_jobs: int
+) -> Iterator[tuple[int, list[Any]]]:
+    if n_jobs == 1:
+        worker = _make_worker(source, task)
+        yield from ((place, worker(chunk)) for place, chunk in enumerate(chunks))
+        return
+    # Started afresh rather than forked: a fork of a process with threads can hang.
+    payload, size = _pack(source, task), min(n_jobs, len(chunks))
+    with ProcessPoolExecutor(size, get_context("spawn"), _start_worker, (payload,)) as pool:
+        with _one_thread_each():
+            pending = {pool.submit(_work, chunk): place for place, chunk in enumerate(chunks)}
+        for future in as_completed(pending):
+            yield pending[future], future.result()
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes started meanwhile get one thread: with more they would wait for each other."""
+    absent = [name for name in _THREADS if name not in os.environ]
+    os.environ.update(dict.fromkeys(absent, "1"))
+    try:
+        yield
+    finally:
+        for name in absent:
+            os.environ.pop(name, None)
+
+
+def _make_worker(
+    source: MixedFit, task: Task
+) -> Callable[[Sequence[np.random.Generator]], list[Any]]:
+    sampler, compute = prepare_draws(source), task()
+
+    def work(streams: Sequence[np.random.Generator]) -> list[Any]:
+        return [_compute(compute, sampler.draw(stream)) for stream in streams]
+
+    return work
+
+
+def _compute(compute: Ready, y: FloatArray) -> Any:
+    try:
+        return compute(y)
+    except AibmdError as reason:
+        return Failure(str(reason))
+
+
+_worker: Worker
+
+
+def _start_worker(payload: bytes) -> None:
+    global _worker
+    _worker = _make_worker(*pickle.loads(payload))
+
+
+def _work(streams: Sequence[np.random.Generator]) -> list[Any]:
+    return _worker(streams)
+
+
+class _Pickler(pickle.Pickler):
+    """Sends structures by name and read-only mappings as dicts: both hold what has no copy."""
+
+    def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, CovarianceStructure):
+            return get_structure, (value.name,)
+        if isinstance(value, MappingProxyType):
+            return _read_only, (dict(value),)
+        return NotImplemented
+
+
+def _read_only(values: dict[Any, Any]) -> MappingProxyType[Any, Any]:
+    return MappingProxyType(values)
+
+
+def _pack(source: MixedFit, task: Task) -> bytes:
+    buffer = io.BytesIO()
+    try:
+        _Pickler(buffer, protocol=pickle.HIGHEST_PROTOCOL).dump((source, task))
+    except (pickle.PicklingError, AttributeError, TypeError) as reason:
+        raise AibmdError(
+            f"the statistic cannot be sent to other processes ({reason}). Define it with def at "
+            "the top of a module, or use operator.attrgetter('params'); or leave n_jobs out"
+        ) from reason
+    return buffer.getvalue()
+
+
+@contextmanager
+def _reporting(progress: ShowProgress, total: int) -> Iterator[Callable[[int, int], None]]:
+    if callable(progress):
+        yield progress
+        return
+    bar = _rich_bar() if progress else None
+    if bar is None:
+        yield lambda done, total: None
+        return
+    with bar:
+        line = bar.add_task("replicates", total=total)
+        yield lambda done, total: bar.update(line, completed=done)
+
+
+def _rich_bar() -> Any:
+    """A bar on standard error, or None where ``rich`` is not installed."""
+    try:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+    except ImportError:
+        return None
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True)
