@@ -39,3 +39,41 @@ EXACT_P_VALUE = 1e-5
 SAME_FORMULA = 1e-9
 # Relative, for F: the stored hypothesis matrices carry 12 decimals.
 SAME_FORMULA_F = 1e-8
+# In their standard errors; a Newton decrement of 1e-12 leaves 1e-6 of one.
+EXACT_THETA_IN_SE = 1e-6
+# Of the two diagonal elements; information at a theta that is off by that much.
+EXACT_INFORMATION = 1e-6
+
+# --- sandwiches of R mmrm (tight), clubSandwich and dense.R ------------------------------------
+
+SANDWICH_ESTIMATE_IN_SE = 1e-5
+SANDWICH_SE = 1e-6
+SANDWICH_DF = 1e-6
+SANDWICH_P_VALUE = 1e-4
+SANDWICH_COVARIANCE = 1e-6
+
+# --- nlme, whose optimisers stop at a relative change of the criterion --------------------------
+
+NLME_LOGLIK = 1e-4
+NLME_ESTIMATE_IN_SE = 1e-4
+NLME_SE = 1e-4
+NLME_COVARIANCE = 1e-3
+
+# --- glmmTMB --------------------------------------------------------------------------------------
+
+# Absolute. Its unstructured model keeps a residual variance fixed near zero beside Sigma.
+TMB_LOGLIK = 1e-4
+
+# --- SAS PROC MIXED, printed: what its early stop costs, after the rounding of the last digit ----
+
+# Its criterion is below 1e-8 when it stops; 2.6e-5 is the most seen (README, section SAS).
+SAS_MINUS2_LOGLIK = 3e-5
+# The same listings against dense.R: 2e-4 standard errors, 1.2e-4 and 4e-4 relative.
+SAS_ESTIMATE_IN_SE = 2e-4
+SAS_SE = 1.3e-4
+SAS_DF = 4e-4
+SAS_F = 5e-4
+SAS_STATISTIC = 5e-4
+SAS_P_VALUE = 1e-2
+# A quadratic: the square root of the loss in -2 log-likelihood.
+SAS_THETA_IN_SE = 6e-3

@@ -1,5 +1,6 @@
 """One stored model in one shape, whichever program and script wrote it: `load_model(file, key)`."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -204,13 +205,12 @@ def _classic(file, key, m):
 
 def _without_brackets(formula):
     """Drop mmrm's covariance term or lme4's random terms: both stand in brackets after a plus."""
-    terms = [t for t in formula.split(" + ") if "|" not in t]
-    return " + ".join(terms)
+    return re.sub(r" \+ \w*\([^()]*\|[^()]*\)", "", formula)
 
 
 def _random(m):
     if m["peer"].startswith("lme4"):
-        return " + ".join(t for t in m["formula"].split(" + ") if "|" in t)
+        return " + ".join(re.findall(r"\([^()]*\|[^()]*\)", m["formula"]))
     return f"({m['random'].removeprefix('~')})" if m.get("random") else None
 
 

@@ -1,9 +1,8 @@
 """Marginal means, contrasts and type III tests against emmeans, mmrm, pbkrtest and lmerTest."""
 
-import compared
 import pandas as pd
 import pytest
-from compared import BLOCKS, CASES, block_of, fit, largest, limit, relative
+from compared import BLOCKS, CASES, agree_case, block_of, compare_tests, fit, kind_of, relative
 
 import aibmd
 
@@ -34,9 +33,9 @@ def matched(got, want, keys):
 
 def compare(case, got, want):
     difference = (got["estimate"].to_numpy() - want["estimate"].to_numpy()) / want["se"].to_numpy()
-    assert largest(difference) <= limit(case, "ESTIMATE_IN_SE"), "estimate"
-    assert relative(got["std_error"], want["se"]) <= limit(case, "SE"), "standard error"
-    assert relative(got["df"], want["df"]) <= limit(case, "DF"), "df"
+    agree_case(case, "ESTIMATE_IN_SE", difference)
+    agree_case(case, "SE", relative(got["std_error"], want["se"]))
+    agree_case(case, "DF", relative(got["df"], want["df"]))
 
 
 @means
@@ -64,18 +63,7 @@ def test_type_three_tests(case_id, df_method, information):
     case = CASES[case_id]
     want = block_of(case_id, df_method, information).table("type3")
     got = aibmd.anova(fit(case_id, df_method, information), type="III")
-    compare_tests(case, got, want, limit(case, "STATISTIC"), limit(case, "DF"))
-
-
-def compare_tests(case, got, want, statistic, df):
-    got = got.assign(term=[":".join(sorted(t.split(":"))) for t in got["term"]]).set_index("term")
-    for row in want.itertuples():
-        ours = got.loc[":".join(sorted(row.term.split(":")))]
-        assert ours["df_num"] == row.num_df, row.term
-        assert relative(ours["statistic"], row.F) <= statistic, row.term
-        assert relative(ours["df_denom"], row.den_df) <= df, row.term
-        if row.p > 1e-300:
-            assert relative(ours["p_value"], row.p) <= limit(case, "P_VALUE"), row.term
+    compare_tests("direct.R" if case.exact else "R mmrm", got, want, kind_of(case))
 
 
 @pytest.mark.parametrize("case_id", [i for i in CASES if i.startswith("random_intercept")])
@@ -90,7 +78,7 @@ def test_type_three_tests_equal_lmertest_and_pbkrtest(case_id, key, df_method, i
     case = CASES[case_id]
     got = aibmd.anova(fit(case_id, df_method, information), type="III")
     want = pd.DataFrame(case.numbers["lmer"][key])
-    compare_tests(case, got, want, compared.tol.PEER_STATISTIC, compared.tol.PEER_DF)
+    compare_tests("lme4 with lmerTest and pbkrtest", got, want, "PEER")
 
 
 def test_the_arm_of_one_visit_has_the_f_of_lm():
