@@ -28,11 +28,21 @@ def fit(
     baseline: Annotated[
         str | None, typer.Option(metavar="V", help="Visit that --change counts from.")
     ] = None,
-    covariance: Annotated[str, typer.Option(help="Visit covariance: un, cs.")] = "un",
+    covariance: Annotated[
+        str,
+        typer.Option(
+            help="Visit covariance: un, toep, toeph, ar1, ar1h, cs, csh, ad, adh. Several, "
+            "with commas: the next only where the one before is not certified."
+        ),
+    ] = "un",
     method: Annotated[str, typer.Option(help="reml or ml.")] = "reml",
     df_method: Annotated[
         str | None,
-        typer.Option(metavar="M", help="kenward_roger, satterthwaite, residual, normal."),
+        typer.Option(
+            metavar="M",
+            help="kenward_roger, kenward_roger_second_order, satterthwaite, between_within, "
+            "residual, normal.",
+        ),
     ] = None,
     means: Annotated[
         str | None, typer.Option(metavar="A[,B]", help="Factors to print marginal means of.")
@@ -45,7 +55,7 @@ def fit(
         typer.Option(metavar="FAMILY", help="pairwise (A - B), revpairwise (B - A), ..."),
     ] = None,
     adjust: Annotated[
-        str, typer.Option(help="none, holm, bonferroni, bh; per --by group.")
+        str, typer.Option(help="none, holm, bonferroni, bh, tukey, dunnett, mvt; per --by group.")
     ] = "none",
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Also write fit.txt and CSV tables here.")
@@ -126,7 +136,9 @@ def _fit(
     from aibmd.fitting import fit_mmrm
 
     covariance, method, df_method = options
-    return fit_mmrm(formula, table, subject=subject, visit=visit, covariance=covariance,
+    path = _names(covariance)
+    return fit_mmrm(formula, table, subject=subject, visit=visit,
+                    covariance=path[0] if len(path) == 1 else path,
                     method=method, df_method=df_method)  # fmt: skip
 
 
