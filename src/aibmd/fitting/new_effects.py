@@ -11,6 +11,7 @@ from aibmd.linalg.symmetric import FloatArray, IntArray
 from aibmd.model.coding import Coding, model_matrix
 from aibmd.model.covariance.features import RandomPart
 from aibmd.model.effects_design import EffectsGrouping, parse_random
+from aibmd.model.frame_view import FrameView
 
 if TYPE_CHECKING:
     from aibmd.fitting.mixed_fit import MixedFit
@@ -53,7 +54,7 @@ def _random_codings(fit: "MixedFit") -> list[tuple[EffectsGrouping, Coding]]:
                     kept=np.arange(width),
                     null_basis=np.empty((width, 0)),
                     length=np.ones(width),
-                    frame=frame,
+                    view=FrameView.of(frame),
                 ),
             )
         )

@@ -126,7 +126,7 @@ def _constant_columns(fit: MixedFit, beside: list[str]) -> dict[str, np.ndarray]
     rows = fit.design.rows
     frames = pd.concat([rows.frame, rows.effects_frame], axis=1)
     frames = frames.loc[:, ~frames.columns.duplicated()]
-    columns = {name: np.asarray(frames[name], dtype=object) for name in frames}
+    columns = {str(name): np.asarray(frames[name], dtype=object) for name in frames}
     for name, factor in (
         (fit.spec.group, rows.group),
         (fit.spec.residual_group, rows.residual_group),

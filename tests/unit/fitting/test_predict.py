@@ -91,7 +91,8 @@ def test_what_is_not_a_table_is_refused(found):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"kind": "random_effects"}, "available: 'marginal'"),
+        ({"kind": "blup"}, "available: 'marginal', 'random_effects', 'observed_visits'"),
+        ({"kind": "random_effects"}, "no random effects; use fit_lmm"),
         ({"interval": "tolerance"}, "not None, 'confidence' or 'prediction'"),
     ],
 )

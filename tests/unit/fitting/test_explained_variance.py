@@ -1,0 +1,101 @@
+"""Shares of variance: published values, definitions, and refusals."""
+
+import numpy as np
+import pytest
+import stored
+from made_trials import fit, make_trial
+
+import aibmd
+from aibmd.errors import AibmdError
+
+
+def fit_sleepstudy(random="1 + days"):
+    data = stored.load_model("sleepstudy", "lmer_rs_reml").data
+    return aibmd.fit_lmm("reaction ~ days", data, subject="subject", random=random)
+
+
+def test_sleepstudy_has_the_published_shares():
+    """R2 of R package performance, help page of r2_nakagawa for lme4's sleepstudy: 0.279, 0.799."""
+    found = aibmd.r_squared(fit_sleepstudy())
+    assert found["marginal"] == pytest.approx(0.279, abs=5e-4)
+    assert found["conditional"] == pytest.approx(0.799, abs=5e-4)
+
+
+def test_random_slopes_enter_with_the_mean_of_their_variance_over_rows():
+    found = fit_sleepstudy()
+    days = found.coding.frame["days"].to_numpy()
+    z = np.column_stack([np.ones(len(days)), days])
+    random = np.einsum("nu,uv,nv->n", z, found.random_covariance.to_numpy(), z).mean()
+    fixed = np.var(found.fittedvalues, ddof=1)
+    whole = fixed + random + found.residual_variance
+    shares = aibmd.r_squared(found)
+    assert shares["marginal"] == pytest.approx(fixed / whole, rel=1e-9)
+    assert shares["conditional"] == pytest.approx((fixed + random) / whole, rel=1e-9)
+
+
+def test_a_marginal_model_has_the_marginal_share_alone():
+    trial = make_trial(31, 30, 3)
+    found = fit("y ~ arm * visit + base", trial, weights=None)
+    variances = np.diag(found.covariance)[trial["visit"].str[1:].astype(int) - 1]
+    fixed = np.var(found.fittedvalues, ddof=1)
+    shares = aibmd.r_squared(found)
+    assert list(shares.index) == ["marginal"]
+    assert shares["marginal"] == pytest.approx(fixed / (fixed + variances.mean()), rel=1e-9)
+
+
+def test_icc_of_a_random_intercept_is_the_correlation_of_compound_symmetry():
+    model = stored.load_model("orthodont", "lmer_ri_reml")
+    mixed = aibmd.fit_lmm("distance ~ age * sex", model.data, subject="subject", random="1")
+    marginal = aibmd.fit_mmrm(
+        "distance ~ age * sex", model.data, subject="subject", visit="agef", covariance="cs"
+    )
+    Sigma = marginal.covariance.to_numpy()
+    assert aibmd.icc(mixed) == pytest.approx(Sigma[0, 1] / Sigma[0, 0], rel=1e-6)
+
+
+def test_icc_of_random_slopes_is_asked_at_a_time():
+    found = fit_sleepstudy()
+    G, error = found.random_covariance.to_numpy(), found.residual_variance
+    z = np.array([1.0, 4.0])
+    want = z @ G @ z / (z @ G @ z + error)
+    assert aibmd.icc(found, at={"days": 4}) == pytest.approx(want, rel=1e-9)
+    assert aibmd.icc(found, at={"days": 0}) == pytest.approx(G[0, 0] / (G[0, 0] + error), rel=1e-9)
+    with pytest.raises(AibmdError, match=r"depend on days; .*at=\{'days': 0\}"):
+        aibmd.icc(found)
+
+
+def test_icc_of_nested_groupings_says_what_two_scans_share():
+    model = stored.load_model("random_slopes", "three_sites_nested_reml")
+    found = aibmd.fit_lmm(
+        "bmd ~ site * time + group", model.data, subject="subject",
+        random={"subject": "1", "subject:site": "1"},
+    )  # fmt: skip
+    woman, site, error = model.theta
+    got = aibmd.icc(found)
+    assert got["subject"] == pytest.approx(woman / (woman + site + error), rel=1e-6)
+    assert got["subject:site"] == pytest.approx((woman + site) / (woman + site + error), rel=1e-6)
+
+
+def test_icc_is_told_for_each_residual_variance():
+    model = stored.load_model("residual_structures", "orthodont_ri_residual_group_reml")
+    found = aibmd.fit_lmm(
+        "distance ~ age * sex", model.data, subject="subject", random="1",
+        residual_group=model.numbers["residual_group"],
+    )  # fmt: skip
+    between = found.random_covariance.iloc[0, 0]
+    want = between / (between + found.residual_variance)
+    np.testing.assert_allclose(aibmd.icc(found)[want.index], want, rtol=1e-9)
+
+
+def test_what_has_no_one_icc_is_refused():
+    trial = make_trial(31, 80, 4, gaps=0.0)
+    rng = np.random.default_rng(1)
+    number = trial["visit"].str[1:].astype(float)
+    trial["y"] = 2 * rng.normal(size=80)[trial["who"]] + number * rng.normal(size=len(trial))
+    with pytest.raises(AibmdError, match="no random effects; use fit_lmm"):
+        aibmd.icc(fit("y ~ visit", trial))
+    found = aibmd.fit_lmm(
+        "y ~ arm", trial, subject="who", random="1", residual="ar1h", visit="visit"
+    )
+    with pytest.raises(AibmdError, match="'ar1h' gives each visit a variance of its own"):
+        aibmd.icc(found)
