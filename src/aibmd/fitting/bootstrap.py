@@ -51,7 +51,7 @@ class BootstrapResult:
 
         ``statistic, estimate, bias, std_error``, the percentile limits, the basic limits
         (twice the estimate less the opposite percentile limit), and the Monte Carlo standard
-        errors of the two percentile limits, label (P3) of ``docs/methods/likelihood_ratio.md``.
+        errors of the two percentile limits, label (PB3) of ``docs/methods/likelihood_ratio.md``.
         """
         kept = self.replicates.drop(index=self.failures.index)
         alpha = 1.0 - self.conf_level
@@ -128,7 +128,7 @@ def bootstrap(
 
     Notes
     -----
-    Labels (P1) to (P3) of ``docs/methods/likelihood_ratio.md``. Rows, covariates, missing visits
+    Labels (PB1) to (PB3) of ``docs/methods/likelihood_ratio.md``. Rows, covariates, missing visits
     and weights stay as they are. Limits mislead when the model is wrong, because data are drawn
     from it; percentile limits of a biased estimator, such as a variance by ML, are off by
     about twice the bias; and fewer than 1000 replicates make limits at 95 % noisy: the

@@ -12,6 +12,7 @@ from aibmd.fitting.mixed_fit import MixedFit
 from aibmd.inference import check_conf_level
 from aibmd.inference.coefficients import compute_theta_vcov
 from aibmd.inference.correlations import (
+    PINNED,
     DerivedCorrelation,
     ParameterKind,
     list_correlations,
@@ -25,6 +26,7 @@ from aibmd.inference.profile_limits import (
     profile_parameter,
 )
 from aibmd.linalg.symmetric import BoolArray, FloatArray
+from aibmd.model.boundary import RANK_TOLERANCE
 
 _ON_BOUNDARY = (
     "on the boundary (a variance of zero or a correlation of one in size): no Wald limits"
@@ -137,12 +139,25 @@ def _list_quantities(fit: MixedFit) -> list[_Quantity]:
             zip(term.names, list_kinds(term), theta, np.eye(len(theta)), strict=True)
         )
     ]
+    return own + [_imply(fit, one) for one in list_correlations(term)]
+
+
+def _imply(fit: MixedFit, one: DerivedCorrelation) -> _Quantity:
+    """A correlation; NaN where a variance is nil."""
+    theta, estimate = fit.engine.theta, np.nan
     with np.errstate(divide="ignore", invalid="ignore"):
-        implied = [
-            _Quantity(one.name, "correlation", one.value(theta), one.gradient(theta), one)
-            for one in list_correlations(term)
-        ]
-    return own + implied
+        gradient = one.gradient(theta)
+        if not _is_nil(fit, one.first) and not _is_nil(fit, one.second):
+            estimate = one.value(theta)
+    return _Quantity(one.name, "correlation", estimate, gradient, one)
+
+
+def _is_nil(fit: MixedFit, place: int) -> bool:
+    """Whether a variance is nil beside its standard error were all else known."""
+    if place == PINNED:
+        return False
+    precision = float(fit.engine.derivatives.known_mean[place, place])
+    return bool(fit.engine.theta_scaled[place] * np.sqrt(precision) <= RANK_TOLERANCE)
 
 
 def _select(quantities: list[_Quantity], names: Sequence[str] | None) -> list[_Quantity]:

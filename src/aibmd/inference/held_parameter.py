@@ -38,6 +38,10 @@ class Placement(ABC):
         """Minus the score by phi times second derivatives of phi, t being held."""
         return np.zeros((len(x), len(x)))
 
+    def is_inside(self, x: FloatArray) -> bool:
+        """Whether x means what it should."""
+        return True
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -172,6 +176,10 @@ class HeldEffectsCorrelation(Placement):
         here = slice(self.place, self.place + 2)
         J[here, here] = [[sd * rest**2, rho], [-sd * rest * rho, rest]]
         return J
+
+    def is_inside(self, x: FloatArray) -> bool:
+        """Both SDs positive: with one negative the correlation would have the other sign."""
+        return bool(x[self.place - 1] > 0 and x[self.place + 1] > 0)
 
 
 # Correlations of random effects beyond this count as one in size.

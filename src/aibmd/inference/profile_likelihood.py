@@ -73,8 +73,11 @@ class HeldCriterion:
 
     def evaluate(self, free: FloatArray) -> Evaluation | None:
         """The criterion, or None outside its domain."""
+        x = self.fill(free)
+        if not self.chart.placement.is_inside(x):
+            return None
         with np.errstate(over="ignore", invalid="ignore"):
-            theta = self.chart.to_theta(self.fill(free))
+            theta = self.chart.to_theta(x)
         return self.base.evaluate(theta) if np.isfinite(theta).all() else None
 
     def differentiate_fully(

@@ -88,8 +88,6 @@ def profile_correlation(engine: EngineFit, one: DerivedCorrelation, goal: float)
         )
         low, high = _both_limits(Profile(engine, chart), goal)
         return Limits(float(np.tanh(low)), float(np.tanh(high)))
-    if not min(engine.theta_scaled[[one.first, one.second]]) > 0:
-        return Limits(np.nan, np.nan, "a variance is zero, so the correlation is not defined")
     return _profile_effects_correlation(engine, block, one, goal)
 
 
@@ -99,7 +97,7 @@ def _profile_effect(engine: EngineFit, block: EffectsBlock, effect: int, goal: f
     chart = _effects_chart(engine, block, [effect, *others], "SD", block.begin)
     profile = Profile(engine, chart)
     zero = _at_zero(engine, block, effect)
-    is_zero_inside = zero is not None and 2.0 * (profile.top - zero.loglik) < goal**2
+    is_zero_inside = _is_within(engine, zero, goal)
     start = profile.start()
     if start is None:
         return Limits(np.nan, np.nan, "the likelihood cannot be evaluated with this variance held")
@@ -109,6 +107,10 @@ def _profile_effect(engine: EngineFit, block: EffectsBlock, effect: int, goal: f
     if is_zero_inside:
         return Limits(0.0, high**2, "zero is inside the limits")
     return Limits(find_limit(profile, start, -1, goal, min(step, 0.7 * start.t)) ** 2, high**2)
+
+
+def _is_within(engine: EngineFit, point: Point | None, goal: float) -> bool:
+    return point is not None and 2.0 * (engine.at.loglik - point.loglik) < goal**2
 
 
 def _at_zero(engine: EngineFit, block: EffectsBlock, effect: int) -> Point | None:
@@ -126,6 +128,10 @@ def _profile_effects_correlation(
     engine: EngineFit, block: EffectsBlock, one: DerivedCorrelation, goal: float
 ) -> Limits:
     u, v = _effects_of(block, one.covariance)
+    zeros = [_at_zero(engine, block, effect) for effect in (u, v)]
+    if any(_is_within(engine, zero, goal) for zero in zeros):
+        note = "a variance of zero is inside its limits, where the correlation may be anything"
+        return Limits(-1.0, 1.0, note)
     rest = [w for w in range(block.q) if w not in (u, v)]
     place = block.begin + 1
     chart = Chart(
@@ -141,14 +147,14 @@ def _profile_effects_correlation(
         return Limits(np.nan, np.nan, "the likelihood cannot be evaluated with it held")
     ends = [_correlation_end(profile, start, side, goal) for side in (-1, 1)]
     reached = [f"{end:+.0f}" for end in ends if abs(end) == 1.0]
-    note = f"{' and '.join(reached)} is inside the limits" if reached else ""
+    note = f"{' and '.join(reached)} inside the limits" if reached else ""
     return Limits(ends[0], ends[1], note)
 
 
 def _correlation_end(profile: Profile, start: Point, side: int, goal: float) -> float:
     """A limit of a correlation, which is one in size where the data allow that."""
     end = profile.at(side * LARGEST_Z, start)
-    if end is not None and 2.0 * (profile.top - end.loglik) < goal**2:
+    if _is_within(profile.engine, end, goal):
         return float(side)
     return float(np.tanh(find_limit(profile, start, side, goal, _first_step(start, goal))))
 
