@@ -55,8 +55,10 @@ types: $(VENV)/.dev-ready
 contracts: $(VENV)/.dev-ready
 	@$(BIN)/lint-imports
 
+# BENCH_ARGS="--quick" tries everything in a minute; AIBMD_PEERS_PYTHON names another Python
+# that holds requirements/bench.txt, so that other programs are timed as well.
 bench: $(VENV)/.dev-ready
-	@$(BIN)/python benchmarks/run.py
+	@$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
 
 calibration: $(VENV)/.dev-ready
 	@PYTHONPATH=tests $(BIN)/python -m calibration $(CALIBRATION_ARGS)
