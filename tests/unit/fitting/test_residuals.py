@@ -48,7 +48,9 @@ def test_marginal_residuals_follow_their_definitions(trial, weights):
     pearson = r / np.sqrt(np.diag(at.V))
     np.testing.assert_allclose(aibmd.residuals(found, "pearson"), pearson, rtol=1e-8)
     spread = np.diag(at.V - at.model.X @ at.Phi @ at.model.X.T)
-    np.testing.assert_allclose(aibmd.residuals(found, "studentised"), r / np.sqrt(spread), rtol=1e-8)
+    np.testing.assert_allclose(
+        aibmd.residuals(found, "studentised"), r / np.sqrt(spread), rtol=1e-8
+    )
     order = by_visit(trial)
     whitened = np.linalg.solve(np.linalg.cholesky(at.V[np.ix_(order, order)]), r[order])
     got = aibmd.residuals(found, "cholesky").to_numpy()[order]
@@ -58,9 +60,7 @@ def test_marginal_residuals_follow_their_definitions(trial, weights):
 
 @pytest.mark.parametrize("residual", ["independent", "ar1"])
 def test_conditional_residuals_follow_their_definitions(trial, residual):
-    found = aibmd.fit_lmm(
-        "y ~ arm * time", trial, subject="who", residual=residual, visit="visit"
-    )
+    found = aibmd.fit_lmm("y ~ arm * time", trial, subject="who", residual=residual, visit="visit")
     subject, n = trial["who"].to_numpy(), len(trial)
     R = tc.independent(n)
     if residual == "ar1":
