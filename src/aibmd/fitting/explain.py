@@ -13,6 +13,7 @@ from aibmd.fitting.coefficient_walk import (
     take_contributions,
     take_satterthwaite,
 )
+from aibmd.formatting import format_number
 from aibmd.inference import DF_TITLES, VCOV_TITLES
 from aibmd.inference.coefficients import KENWARD_ROGER
 from aibmd.linalg.symmetric import FloatArray
@@ -192,7 +193,7 @@ def _df_title(fit: "MixedFit") -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:.6g}" if np.isfinite(value) else "Inf"
+    return f"{value:.6g}" if np.isfinite(value) else format_number(value)
 
 
 def _equation(label: str, left: str, value: float) -> str:
