@@ -61,7 +61,8 @@ def _render_row(runs: list[Rates]) -> str:
         error = max(rates.monte_carlo_se[place] for rates in runs)
         cells.append(_join([f"{100 * share:.1f}" for share in shown]) + f" ({100 * error:.2f})")
     cells.append(_join([str(rates.failed) for rates in runs]))
-    cells.append(_join([f"{rates.bias:.3f}" for rates in runs]))
+    bias_error = max(rates.spread / rates.replicates**0.5 for rates in runs)
+    cells.append(_join([f"{rates.bias:.2f}" for rates in runs]) + f" ({bias_error:.3f})")
     cells.append(_join([f"{rates.spread / rates.mean_se:.2f}" for rates in runs]))
     return "| " + " | ".join(cells) + " |"
 

@@ -136,6 +136,12 @@ def test_normal_quantiles_of_twenty_subjects_break_the_limits(name):
     assert find_breaches(some, "normal", lambda judged: judged == cell)
 
 
+def test_leaving_out_the_kenward_roger_adjustment_breaks_the_limits():
+    cell = BY_NAME["un", 40]
+    for run in ROOT_SEEDS:
+        assert find_breaches(read_counts(run), "satterthwaite", lambda judged: judged == cell)
+
+
 def test_a_failed_fit_counts_as_missed(monkeypatch):
     cell = BY_NAME["un", 40]
     monkeypatch.setattr("calibration.outcomes.fit_engine", _refuse)
