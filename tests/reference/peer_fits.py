@@ -8,7 +8,7 @@ from functools import cache
 import stored
 
 import aibmd
-from aibmd.inference.coefficients import build_inference
+from aibmd.inference.build import build_inference
 
 _TERM = re.compile(r"\(([^|()]*)(\|\|?)([^|()]*)\)")
 # Two coordinates, a distance in the plane: the package has times of one dimension only.

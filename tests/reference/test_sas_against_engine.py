@@ -9,12 +9,11 @@ import re
 import model_comparison as mc
 import numpy as np
 import pandas as pd
-import peer_fits
 import pytest
 import stored
 from compared import agree
 
-from aibmd.inference.coefficients import compute_theta_vcov
+from aibmd.inference.build import compute_theta_vcov
 
 PEER = "SAS PROC MIXED, printed"
 tol = mc.tol
@@ -88,7 +87,7 @@ def test_means_and_differences_of_arms(key):
     by = ["avisit"] if "avisit" in rows[0] else None
     means = mc.aibmd.emmeans(fit_of(key), over=["armcd"], by=by)
     keys = ["armcd", *(by or [])]
-    got = means.to_frame().astype({k: str for k in keys}).set_index(keys)
+    got = means.to_frame().astype(dict.fromkeys(keys, str)).set_index(keys)
     for row in rows:
         ours = got.loc[tuple(row[k] for k in keys) if by else row["armcd"]]
         compare_row(key, row, ours["estimate"], ours["std_error"], ours["df"])
@@ -141,6 +140,6 @@ def test_sandwich_to_fifteen_digits(key):
 @pytest.mark.parametrize("key", ["anova_1", "anova_2"])
 def test_terms_to_fifteen_digits(key, type_):
     want = pd.DataFrame(MODELS[key][f"type{len(type_)}_15_digits"])
-    want = want.astype({c: float for c in ("num_df", "den_df", "F", "p")})
+    want = want.astype(dict.fromkeys(("num_df", "den_df", "F", "p"), float))
     got = mc.aibmd.anova(fit_of(key), type=type_)
     mc.compared.compare_tests("SAS PROC MIXED, 15 digits", got, want, "SAS")

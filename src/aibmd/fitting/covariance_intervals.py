@@ -10,7 +10,7 @@ import pandas as pd
 from aibmd.errors import AibmdError, ConvergenceError
 from aibmd.fitting.mixed_fit import MixedFit
 from aibmd.inference import check_conf_level
-from aibmd.inference.coefficients import compute_theta_vcov
+from aibmd.inference.build import compute_theta_vcov
 from aibmd.inference.correlations import (
     PINNED,
     DerivedCorrelation,

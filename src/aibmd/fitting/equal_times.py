@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from aibmd.model.rows import AnalysedRows, refuse_repeats
+from aibmd.model.row_refusals import refuse_repeats
+from aibmd.model.rows import AnalysedRows
 from aibmd.model.spec import ModelSpec
 
 

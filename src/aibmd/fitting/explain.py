@@ -15,7 +15,7 @@ from aibmd.fitting.coefficient_walk import (
 )
 from aibmd.formatting import format_number
 from aibmd.inference import DF_TITLES, VCOV_TITLES
-from aibmd.inference.coefficients import KENWARD_ROGER
+from aibmd.inference.options import KENWARD_ROGER
 from aibmd.linalg.symmetric import FloatArray
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from aibmd.fitting.columns import check_options, cohort_time, resolve_data
 from aibmd.fitting.equal_times import refuse_equal_times
 from aibmd.fitting.mixed_fit import MixedFit
 from aibmd.inference import build_inference
-from aibmd.inference.coefficients import choose_df_method
+from aibmd.inference.options import choose_df_method
 from aibmd.model.covariance.build import (
     build_effects_term,
     build_residual_term,
@@ -25,7 +25,8 @@ from aibmd.model.effects_design import EffectsGrouping, code_effects, parse_rand
 from aibmd.model.engine import fit_engine, refuse_hopeless
 from aibmd.model.features import build_features
 from aibmd.model.formula import GuardedFormula, guard_formula
-from aibmd.model.rows import AnalysedRows, FurtherColumns, refuse_repeats
+from aibmd.model.row_refusals import refuse_repeats
+from aibmd.model.rows import AnalysedRows, FurtherColumns
 from aibmd.model.spec import ModelSpec
 from aibmd.vocabulary import DfMethod, Information, Method, VcovMethod
 

@@ -13,7 +13,7 @@ from aibmd.fitting.columns import check_options, cohort_time, resolve_data
 from aibmd.fitting.equal_times import refuse_equal_times
 from aibmd.fitting.mixed_fit import MixedFit
 from aibmd.inference import build_inference
-from aibmd.inference.coefficients import choose_df_method
+from aibmd.inference.options import choose_df_method
 from aibmd.model.covariance.build import (
     CovarianceChoice,
     build_visit_term,

@@ -7,7 +7,7 @@ import pandas as pd
 
 from aibmd.errors import AibmdError, ConvergenceError
 from aibmd.fitting.mixed_fit import MixedFit
-from aibmd.inference.coefficients import build_inference
+from aibmd.inference.build import build_inference
 from aibmd.inference.satterthwaite import compute_df_together
 from aibmd.linalg.frozen import freeze_arrays
 from aibmd.linalg.symmetric import BoolArray, FloatArray

@@ -6,7 +6,7 @@ import numpy as np
 
 from aibmd.fitting.mixed_fit import MixedFit
 from aibmd.fitting.stacked_rows import PredictionTarget, StackedRows, forget_errors
-from aibmd.inference.coefficients import compute_theta_vcov
+from aibmd.inference.build import compute_theta_vcov
 from aibmd.linalg.frozen import freeze_arrays
 from aibmd.linalg.symmetric import FloatArray
 from aibmd.model.covariance.effects import RandomEffectsTerm, SumTerm

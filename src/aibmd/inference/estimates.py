@@ -7,14 +7,8 @@ import numpy as np
 import pandas as pd
 
 from aibmd.formatting import MISSING, NOT_ESTIMABLE, format_df, format_number, format_p_value
-from aibmd.inference.coefficients import (
-    DF_TITLES,
-    VCOV_TITLES,
-    CoefficientInference,
-    LinearFunctions,
-    check_conf_level,
-    compute_t_p_value,
-)
+from aibmd.inference.coefficients import CoefficientInference, LinearFunctions
+from aibmd.inference.distributions import check_conf_level, compute_t_p_value
 from aibmd.inference.multiplicity import (
     ADJUSTMENTS,
     HypothesisFamily,
@@ -22,6 +16,7 @@ from aibmd.inference.multiplicity import (
     find_families,
     t_quantile,
 )
+from aibmd.inference.options import DF_TITLES, VCOV_TITLES
 from aibmd.linalg.frozen import freeze_arrays
 from aibmd.linalg.symmetric import BoolArray, FloatArray, IntArray
 from aibmd.vocabulary import ESTIMATE_COLUMNS

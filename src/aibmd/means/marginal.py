@@ -8,7 +8,8 @@ import numpy as np
 from aibmd.errors import AibmdError
 from aibmd.fitting import MixedFit
 from aibmd.formatting import format_count
-from aibmd.inference.coefficients import CoefficientInference, build_inference
+from aibmd.inference.build import build_inference
+from aibmd.inference.coefficients import CoefficientInference
 from aibmd.linalg.symmetric import FloatArray
 from aibmd.means.counterfactual import predict_counterfactual
 from aibmd.means.estimates import MarginalEstimates, estimate_functions

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from aibmd.errors import AibmdError
-from aibmd.inference.coefficients import compute_t_p_value
+from aibmd.inference.distributions import compute_t_p_value
 from aibmd.inference.estimates import LinearEstimates
 from aibmd.means.estimates import MarginalEstimates
 from aibmd.means.families import FamilyName

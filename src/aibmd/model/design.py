@@ -16,14 +16,8 @@ from aibmd.model.cross_products import CrossProducts, collect_cross_products
 from aibmd.model.formula import GuardedFormula
 from aibmd.model.least_squares import LeastSquares, fit_least_squares
 from aibmd.model.patterns import find_patterns
-from aibmd.model.rows import (
-    NOTHING_FURTHER,
-    AnalysedRows,
-    FurtherColumns,
-    refuse_changing_group,
-    refuse_repeats,
-    select_rows,
-)
+from aibmd.model.row_refusals import refuse_changing_group, refuse_repeats
+from aibmd.model.rows import NOTHING_FURTHER, AnalysedRows, FurtherColumns, select_rows
 from aibmd.model.subject_coding import SubjectCoding, code_by_subject, code_wide
 from aibmd.model.wide_products import collect_from_wide
 from aibmd.model.wide_rows import read_wide

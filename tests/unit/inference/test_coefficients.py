@@ -8,7 +8,8 @@ from scipy import stats
 import aibmd
 from aibmd.errors import AibmdError
 from aibmd.inference import compute_t_p_value
-from aibmd.inference.coefficients import choose_df_method, compute_f_p_value
+from aibmd.inference.distributions import compute_f_p_value
+from aibmd.inference.options import choose_df_method
 
 
 @pytest.fixture(scope="module")
