@@ -14,8 +14,8 @@ from aibmd.fitting.covariance_tables import (
     residual_variance_table,
 )
 from aibmd.fitting.explain import explain
+from aibmd.fitting.frames import augment_table, glance_table, tidy_table
 from aibmd.fitting.random_effects import random_effects_table
-from aibmd.fitting.residuals import residual_columns
 from aibmd.fitting.summary import format_summary
 from aibmd.inference import CoefficientInference, check_conf_level, compute_t_p_value
 from aibmd.linalg.symmetric import FloatArray
@@ -25,7 +25,6 @@ from aibmd.model.covariance.features import RowFeatures
 from aibmd.model.design import Design
 from aibmd.model.engine import EngineFit
 from aibmd.model.spec import ModelSpec
-from aibmd.vocabulary import ESTIMATE_COLUMNS
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -238,27 +237,11 @@ class MixedFit:
 
     def tidy(self, conf_level: float = 0.95) -> pd.DataFrame:
         """One row per coefficient: term, then the columns every estimate has."""
-        limits = self.conf_int(1.0 - conf_level)
-        columns = (self.params, self.bse, self.df, self.tvalues, self.pvalues)
-        table = pd.concat([*columns, limits], axis=1).loc[:, list(ESTIMATE_COLUMNS)]
-        return table.rename_axis("term").reset_index()
+        return tidy_table(self, conf_level)
 
     def glance(self) -> pd.DataFrame:
         """One row about the whole fit."""
-        row: dict[str, Any] = {
-            "n_obs": self.n_obs,
-            "n_subjects": self.n_subjects,
-            "method": self.spec.method,
-            "covariance": self.spec.covariance if self.choice is None else self.choice.text,
-            "df_method": self.inference.df_method,
-            "log_likelihood": self.llf,
-            "n_covariance_parameters": self.n_covariance_parameters,
-            "aic": self.aic,
-            "bic": self.bic,
-            "converged": self.converged,
-            "singular": self.singular,
-        }
-        return pd.DataFrame([row])
+        return glance_table(self)
 
     def augment(self) -> pd.DataFrame:
         """The rows used with subject, visit, response, fitted value and residuals.
@@ -266,25 +249,7 @@ class MixedFit:
         ``resid_pearson``, ``resid_studentised`` and ``resid_cholesky`` are `aibmd.residuals`;
         with random effects also ``fitted_conditional`` and ``resid_conditional``.
         """
-        rows = self.design.rows
-        labels: dict[str, Any] = {self.spec.subject: rows.subjects.take(rows.subject)}
-        if self.spec.visit is not None and rows.visits:
-            labels[self.spec.visit] = np.array(rows.visits, dtype=object)[rows.visit]
-        if self.spec.repeated is not None and rows.repeated is not None:
-            levels = np.array(rows.repeated.labels, dtype=object)
-            labels[self.spec.repeated] = levels[rows.repeated.codes]
-        if self.spec.time is not None and rows.time is not None:
-            labels[self.spec.time] = rows.time
-        return pd.DataFrame(
-            labels
-            | {
-                self.coding.formula.response: rows.y,
-                "fitted": self.fittedvalues.to_numpy(),
-                "resid": self.resid.to_numpy(),
-            }
-            | residual_columns(self),
-            index=rows.frame.index,
-        )
+        return augment_table(self)
 
     def summary(self) -> str:
         """Model, data, fit, covariance and coefficients, as text."""
