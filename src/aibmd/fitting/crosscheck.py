@@ -107,7 +107,7 @@ def _effects(fit: MixedFit) -> tuple[FloatArray, FloatArray, float]:
         variance, covariance = fit.engine.theta
         return np.ones((fit.n_obs, 1)), np.array([[covariance]]), float(variance - covariance)
     (term, theta), *_ = effects_terms(fit)
-    return fit.features.random[0].Z, term.G(theta), float(fit.engine.theta[-1])
+    return fit.features.random[0].Z, term.matrix(theta), float(fit.engine.theta[-1])
 
 
 def _refit(fit: MixedFit) -> tuple[Any, Any, tuple[str, ...]]:
