@@ -68,8 +68,9 @@ TMB_LOGLIK = 1e-4
 
 # Its criterion is below 1e-8 when it stops; 2.6e-5 is the most seen (README, section SAS).
 SAS_MINUS2_LOGLIK = 3e-5
-# The same listings against dense.R: 2e-4 standard errors, 1.2e-4 and 4e-4 relative.
-SAS_ESTIMATE_IN_SE = 2e-4
+# A loss of 2.6e-5 in -2 log-likelihood is up to 5e-3 standard errors; 2.5e-3 is the most seen.
+SAS_ESTIMATE_IN_SE = 3e-3
+# The same listings against dense.R: 1.2e-4 and 4e-4 relative.
 SAS_SE = 1.3e-4
 SAS_DF = 4e-4
 SAS_F = 5e-4

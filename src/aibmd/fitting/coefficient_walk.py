@@ -1,7 +1,7 @@
 """The numbers behind one coefficient's row, each named as in the method notes."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from aibmd.model.subject_rows import SubjectRows, iterate_subjects
 
 if TYPE_CHECKING:
     from aibmd.fitting.mixed_fit import MixedFit
+
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,17 @@ def take_satterthwaite(fit: "MixedFit", j: int) -> Satterthwaite:
     units, inference = fit.engine.theta_units, fit.inference
     gradient = inference.Phi_gradient[:, j, j] / units
     W = inference.theta_vcov * units[:, None] * units
-    return Satterthwaite(gradient, np.sqrt(np.diagonal(W)), W @ gradient)
+    se = np.sqrt(np.diagonal(W))
+    gradient = _without_rounding(gradient, se, float(np.abs(gradient * se).max()))
+    weighted = W @ gradient
+    return Satterthwaite(
+        gradient, se, _without_rounding(weighted, 1.0, float(np.abs(gradient * se).max()) * se)
+    )
+
+
+def _without_rounding(values: FloatArray, scale: Any, size: Any) -> FloatArray:
+    """Zero in place of what is rounding beside `size`, so that no machine prints its own noise."""
+    return np.where(np.abs(values * scale) > _ROUNDING * size, values, 0.0)
 
 
 def take_contributions(fit: "MixedFit", j: int) -> Contributions:

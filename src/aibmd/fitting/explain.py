@@ -80,7 +80,7 @@ def _estimate(fit: "MixedFit", j: int) -> list[str]:
     return [
         "(M10) estimate = sum_k Phi_jk u_k, with Phi = (X'V^-1 X)^-1 and u = X'V^-1 y",
         *_table(("k", "Phi_jk", "u_k", "product"), names, (row, u, row * u)),
-        _equation("M10", "estimate", float((row * u).sum())),
+        _equation("M10", "estimate", float(fit.params.iloc[j])),
     ]
 
 
@@ -168,7 +168,7 @@ def _satterthwaite(fit: "MixedFit", j: int, df: float) -> list[str]:
         _equation("S3", f"df = 2 v^2 / g'Wg = 2 x {_number(v)}^2 / {_number(denominator)}", df),
     ]
     if fit.engine.boundary.n_lost:
-        lines.append("(B3) parameters on the boundary have no part in W")
+        lines.append("(B4) random effects lost a dimension: W is that along the boundary")
     if fit.inference.df_method in KENWARD_ROGER:
         lines.append("      for one function (K2) to (K9) give lambda = 1 and this df")
     return lines

@@ -90,7 +90,7 @@ def influence(fit: MixedFit, L: Any = None) -> SubjectInfluence:
     >>> hip = aibmd.load_cohort("brex").select(skeletal_site="total_hip")
     >>> fit = aibmd.fit_mmrm("bmd ~ arm * visit", hip)
     >>> found = aibmd.influence(fit)
-    >>> abs(found.by_subject["leverage"].sum() - len(fit.params)) < 1e-8
+    >>> bool(abs(found.by_subject["leverage"].sum() - len(fit.params)) < 1e-8)
     True
     """
     parts = list(leave_out(fit))

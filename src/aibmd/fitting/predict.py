@@ -68,7 +68,7 @@ def predict(
     was estimated; that theta was enters through the df alone, which are Satterthwaite's of
     the whole variance (PR8), unless the fit's are normal or residual. A ``confidence``
     interval of ``random_effects`` speaks of b too, for a new woman with all of Z G Z'.
-    SAS ``OUTP=`` returns X beta for observed rows of a marginal model, R mmrm the observations.
+    For observed rows R mmrm returns the observations, as here; SAS ``OUTP=`` predicts them.
 
     A prediction interval speaks of one woman, a confidence interval of a mean; the second is
     narrow in large cohorts and says nothing of the spread between women. Given observed

@@ -15,10 +15,12 @@ def fit_sleepstudy(random="1 + days"):
 
 
 def test_sleepstudy_has_the_published_shares():
-    """R2 of R package performance, help page of r2_nakagawa for lme4's sleepstudy: 0.279, 0.799."""
-    found = aibmd.r_squared(fit_sleepstudy())
-    assert found["marginal"] == pytest.approx(0.279, abs=5e-4)
-    assert found["conditional"] == pytest.approx(0.799, abs=5e-4)
+    """README of R package performance (easystats/performance), model_performance of lme4's fit."""
+    shares = aibmd.r_squared(fit_sleepstudy())
+    assert shares["marginal"] == pytest.approx(0.279, abs=5e-4)
+    assert shares["conditional"] == pytest.approx(0.799, abs=5e-4)
+    of_the_rest = (shares["conditional"] - shares["marginal"]) / (1 - shares["marginal"])
+    assert of_the_rest == pytest.approx(0.722, abs=5e-4)  # its ICC
 
 
 def test_random_slopes_enter_with_the_mean_of_their_variance_over_rows():
