@@ -22,6 +22,7 @@ from aibmd.fitting.mixed_fit import MixedFit
 from aibmd.fitting.outcome_draws import prepare_draws
 from aibmd.linalg.symmetric import FloatArray
 from aibmd.model.covariance import CovarianceStructure, get_structure
+from aibmd.model.frame_view import FrameView
 
 # Replicates sent to a process at once.
 _CHUNK = 25
@@ -142,11 +143,13 @@ def _work(streams: Sequence[np.random.Generator]) -> list[Any]:
 
 
 class _Pickler(pickle.Pickler):
-    """Sends structures by name and read-only mappings as dicts: both hold what has no copy."""
+    """Sends structures by name, read-only mappings as dicts and a view of a table as the table."""
 
     def reducer_override(self, value: Any) -> Any:
         if isinstance(value, CovarianceStructure):
             return get_structure, (value.name,)
+        if isinstance(value, FrameView):
+            return FrameView.of, (value.frame,)
         if isinstance(value, MappingProxyType):
             return _read_only, (dict(value),)
         return NotImplemented
