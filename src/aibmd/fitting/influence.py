@@ -93,50 +93,66 @@ def influence(fit: MixedFit, L: Any = None) -> SubjectInfluence:
     >>> bool(abs(found.by_subject["leverage"].sum() - len(fit.params)) < 1e-8)
     True
     """
-    parts = list(leave_out(fit))
-    order = np.argsort(np.concatenate([part.subject for part in parts]), kind="stable")
-
-    def join(name: str) -> FloatArray:
-        return np.concatenate([getattr(part, name) for part in parts])[order]
-
+    matrix, rows = _read_functions(fit, L)
+    found = _collect(fit, matrix)
     labels = pd.Index(fit.design.rows.subjects, name=fit.spec.subject)
-    theta_step = np.concatenate([_scoring_steps(fit, part) for part in parts])[order]
-    change = join("change")
-    moved = change + np.einsum("sh,shp->sp", theta_step, join("drift"))  # (I6)
-    by_subject = pd.DataFrame(
-        {
-            "n_rows": join("n_rows"),
-            "leverage": join("leverage"),
-            "cooks_distance": _cooks_distance(fit, change),
-            "covariance_ratio": np.exp(join("log_ratio")),
-            "cooks_distance_one_step": _cooks_distance(fit, moved),
-        },
-        index=labels,
-    )
-    beta = _to_user(fit, change)
-    beta_one_step = _to_user(fit, moved)
-    theta = fit.engine.theta + theta_step * fit.engine.theta_units
     names = list(fit.coding.kept_columns)
-    contrasts = contrasts_one_step = std_errors = None
-    if L is not None:
-        matrix = reduce_to_kept(fit, as_matrix(fit, L))
-        rows = L.index if isinstance(L, pd.DataFrame) else pd.RangeIndex(len(matrix))
-        Phi = fit.engine.least_squares.to_user_vcov(join("Phi"))
-        variance = np.einsum("rp,spq,rq->sr", matrix, Phi, matrix)
-        contrasts = pd.DataFrame(beta @ matrix.T, index=labels, columns=rows)
-        contrasts_one_step = pd.DataFrame(beta_one_step @ matrix.T, index=labels, columns=rows)
-        std_errors = pd.DataFrame(np.sqrt(variance), index=labels, columns=rows)
+
+    def table(values: FloatArray, columns: Any) -> pd.DataFrame:
+        return pd.DataFrame(values, index=labels, columns=columns)
+
+    beta, moved = _to_user(fit, found["change"]), _to_user(fit, found["moved"])
+    theta = fit.engine.theta + found["step"] * fit.engine.theta_units
+    asked = L is not None
     return SubjectInfluence(
-        by_subject=by_subject,
-        coefficients=pd.DataFrame(beta, index=labels, columns=names),
-        coefficients_one_step=pd.DataFrame(beta_one_step, index=labels, columns=names),
-        covariance_parameters_one_step=pd.DataFrame(
-            theta, index=labels, columns=list(fit.engine.parameter_names)
+        by_subject=pd.DataFrame(
+            {
+                "n_rows": found["n_rows"],
+                "leverage": found["leverage"],
+                "cooks_distance": _cooks_distance(fit, found["change"]),
+                "covariance_ratio": np.exp(found["log_ratio"]),
+                "cooks_distance_one_step": _cooks_distance(fit, found["moved"]),
+            },
+            index=labels,
         ),
-        contrasts=contrasts,
-        contrasts_one_step=contrasts_one_step,
-        contrast_std_errors=std_errors,
+        coefficients=table(beta, names),
+        coefficients_one_step=table(moved, names),
+        covariance_parameters_one_step=table(theta, list(fit.engine.parameter_names)),
+        contrasts=table(beta @ matrix.T, rows) if asked else None,
+        contrasts_one_step=table(moved @ matrix.T, rows) if asked else None,
+        contrast_std_errors=table(np.sqrt(found["variance"]), rows) if asked else None,
     )
+
+
+def _read_functions(fit: MixedFit, L: Any) -> tuple[FloatArray, pd.Index]:
+    """L over the estimated coefficients, and what its rows are called."""
+    if L is None:
+        return np.empty((0, len(fit.inference.beta))), pd.RangeIndex(0)
+    matrix = reduce_to_kept(fit, as_matrix(fit, L))
+    return matrix, L.index if isinstance(L, pd.DataFrame) else pd.RangeIndex(len(matrix))
+
+
+def _collect(fit: MixedFit, matrix: FloatArray) -> dict[str, FloatArray]:
+    """What is kept of each subject left out, in the order of the subjects' codes."""
+    parts: list[dict[str, Any]] = []
+    for part in leave_out(fit):
+        step = _scoring_steps(fit, part)
+        Phi = fit.engine.least_squares.to_user_vcov(part.Phi) if len(matrix) else part.Phi
+        parts.append(
+            {
+                "subject": part.subject,
+                "n_rows": part.n_rows,
+                "leverage": part.leverage,
+                "log_ratio": part.log_ratio,
+                "change": part.change,
+                "step": step,
+                "moved": part.change + np.einsum("sh,shp->sp", step, part.drift),  # (I6)
+                "variance": np.einsum("rp,spq,rq->sr", matrix, Phi, matrix),
+            }
+        )
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    order = np.argsort(joined["subject"], kind="stable")
+    return {name: values[order] for name, values in joined.items()}
 
 
 def _to_user(fit: MixedFit, change: FloatArray) -> FloatArray:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
+from aibmd.cohort import Cohort
 from aibmd.errors import AibmdError
 from aibmd.fitting.conditional import Prediction, predict_rows
 from aibmd.fitting.covariance_tables import effects_terms
@@ -23,7 +24,7 @@ Interval = Literal["confidence", "prediction"]
 
 def predict(
     fit: MixedFit,
-    newdata: pd.DataFrame | None = None,
+    newdata: "pd.DataFrame | Cohort | None" = None,
     kind: PredictionKind = "marginal",
     interval: Interval | None = None,
     conf_level: float = 0.95,
@@ -33,7 +34,7 @@ def predict(
     Parameters
     ----------
     fit : MixedFit
-    newdata : DataFrame, optional
+    newdata : DataFrame or Cohort, optional
         Rows with the right-hand side columns, and those that the covariance needs (subject,
         visit, time, group, ...) where it plays a part. If omitted, the rows used; with
         ``kind="observed_visits"`` every scheduled visit that a woman does not have.
@@ -84,6 +85,8 @@ def predict(
     >>> aibmd.predict(fit, pd.DataFrame({"visit": ["a"]}), interval="confidence").shape
     (1, 5)
     """
+    if isinstance(newdata, Cohort):
+        newdata = newdata.to_frame()
     _check_options(newdata, kind, interval, conf_level)
     if kind == "marginal":
         return _predict_marginal(fit, newdata, interval, conf_level)

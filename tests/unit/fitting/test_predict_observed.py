@@ -109,6 +109,25 @@ def test_products_of_site_and_visit_are_predicted_as_by_the_dense_formulas():
     _compare(found, old, new, V(old), V(rows), got)
 
 
+def test_over_cells_of_site_and_visit_every_missing_scan_is_predicted():
+    """un over all cells: as un over visits called after both."""
+    rng = np.random.default_rng(8)
+    who, site, visit = np.indices((40, 2, 3)).reshape(3, -1)
+    table = pd.DataFrame({"who": who, "site": np.array(["hip", "spine"])[site], "visit": visit})
+    table["y"] = rng.normal(size=len(who)) + rng.normal(size=40)[who] + site
+    table["cell"] = table["site"] + table["visit"].astype(str)
+    old = table[rng.uniform(size=len(who)) > 0.3]
+    cells = fit("y ~ site * C(visit)", old, repeated="site")
+    plain = fit("y ~ cell", old, visit="cell")
+    got = aibmd.predict(cells, kind="observed_visits", interval="prediction")
+    want = aibmd.predict(plain, kind="observed_visits", interval="prediction")
+    got["cell"] = got["site"] + got["visit"].astype(str)
+    got, want = (one.set_index(["who", "cell"]).sort_index() for one in (got, want))
+    assert len(got) == len(table) - len(old)
+    columns = ["estimate", "std_error", "df", "conf_low"]
+    np.testing.assert_allclose(got[columns], want[columns], rtol=1e-6)
+
+
 def _slopes(rows, residual=None):
     Z = np.column_stack([np.ones(len(rows)), rows["time"]])
     R = tc.independent(len(rows))
@@ -236,6 +255,34 @@ def test_a_mean_given_visits_is_as_uncertain_as_beta_makes_it(trial):
     variance = (m @ found.cov_params().to_numpy() @ m.T).item()
     np.testing.assert_allclose(mean.loc[row, "std_error"] ** 2, variance, rtol=1e-9)
     np.testing.assert_allclose(one.loc[row, "std_error"] ** 2, variance + own.item(), rtol=1e-9)
+
+
+def test_unit_of_the_response_scales_predictions_and_leaves_df(trial):
+    old, new = split(trial)
+    tables = []
+    for unit in (1.0, 1000.0):
+        found = aibmd.fit_lmm("y ~ arm * time", old.assign(y=unit * old["y"]), subject="who")
+        tables.append(aibmd.predict(found, new, kind="random_effects", interval="prediction"))
+    lengths = ["estimate", "std_error", "conf_low", "conf_high"]
+    np.testing.assert_allclose(tables[1][lengths], 1000 * tables[0][lengths], rtol=1e-5)
+    np.testing.assert_allclose(tables[1]["df"], tables[0]["df"], rtol=1e-5)
+
+
+def test_order_and_company_of_new_rows_do_not_matter(trial):
+    old, new = split(trial)
+    found = fit("y ~ arm + visit", old)
+    whole = aibmd.predict(found, new, kind="observed_visits", interval="prediction")
+    turned = aibmd.predict(found, new[::-1], kind="observed_visits", interval="prediction")
+    pd.testing.assert_frame_equal(turned[::-1], whole)
+    alone = aibmd.predict(found, new.iloc[[4]], kind="observed_visits", interval="prediction")
+    pd.testing.assert_frame_equal(alone, whole.iloc[[4]])
+
+
+def test_a_cohort_is_a_table_too():
+    hip = aibmd.load_cohort("brex").select(skeletal_site="total_hip")
+    found = aibmd.fit_mmrm("bmd ~ arm * visit", hip)
+    got = aibmd.predict(found, hip)
+    pd.testing.assert_frame_equal(got, aibmd.predict(found, hip.to_frame()))
 
 
 @pytest.mark.parametrize("structure", ["un", "toep"])
