@@ -56,7 +56,7 @@ contracts: $(VENV)/.dev-ready
 	@$(BIN)/lint-imports
 
 # BENCH_ARGS="--quick" tries everything in a minute; AIBMD_PEERS_PYTHON names another Python
-# that holds requirements/bench.txt, so that other programs are timed as well.
+# that holds benchmarks/peers.txt, so that other programs are timed as well.
 bench: $(VENV)/.dev-ready
 	@$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
 

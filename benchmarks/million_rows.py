@@ -18,7 +18,7 @@ from visit_rows import FLOOR, SERIES
 PROBE = Path(__file__).with_name("memory_probe.py")
 
 
-def million_rows(n_subjects=1_000_000, rounds=3):
+def million_rows(n_subjects=1_000_000, rounds=5):
     """Memory first: nothing large is held here while the other process is measured."""
     trial = designs.make_trial(n_subjects)
     return [*_array_rows(trial, rounds), *_frame_rows(trial, rounds)]

@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-# A Python with statsmodels, mixedlm, mixedlm-rs and lme-python: requirements/bench.txt.
+# A Python with statsmodels, mixedlm, mixedlm-rs and lme-python: benchmarks/peers.txt.
 PEERS_PYTHON = "AIBMD_PEERS_PYTHON"
 _START_SECONDS = 60
 

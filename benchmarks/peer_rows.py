@@ -41,7 +41,7 @@ class Contestant:
         return statistics.median(one["seconds"] for one in self.said)
 
 
-def peer_rows(n_subjects=372, slope_sizes=(1000, 5000, 25_000), seconds=90.0):
+def peer_rows(n_subjects=372, slope_sizes=(1000, 5000, 25_000), seconds=120.0):
     """`un`, `cs` and random slopes; `seconds` is the longest a single fit may take."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
@@ -128,4 +128,4 @@ def _is_quick(program, rows, seconds):
     """Whether five times the subjects may still fit into the time allowed."""
     mine = [row for row in rows if f": {_NAMES[program]} " in row.what]
     took = mine[0].seconds if mine else None
-    return took is not None and 8 * took < seconds
+    return took is not None and 6 * took < seconds
