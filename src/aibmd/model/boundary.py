@@ -94,7 +94,8 @@ def _examine_block(
     row, col = np.triu_indices(q)
     # One standard error of each variance were the others known: a scale without a unit.
     on_diagonal = np.arange(block.begin, block.end)[row == col]
-    scale = known_mean[on_diagonal, on_diagonal] ** -0.25
+    information = known_mean[on_diagonal, on_diagonal]
+    scale = np.where(information > 0, information, 1.0) ** -0.25
     G = unpack_effects(theta, block) / scale[:, None] / scale
     S = score_matrix(score, block) * scale[:, None] * scale
     values, vectors = np.linalg.eigh(G)

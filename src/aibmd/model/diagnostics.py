@@ -118,6 +118,9 @@ def _information_shares(
     observed = boundary.restrict(derivatives.observed)
     metric = boundary.restrict(derivatives.known_mean, with_bend=False)
     n_theta = len(observed)
+    known = np.diagonal(metric)
+    if not (known > 0).all():  # the data do not speak of some direction at all: name it first
+        return np.full(n_theta, -np.inf), np.eye(n_theta)[:, np.argsort(known)]
     try:
         scale = 1.0 / np.sqrt(np.diagonal(metric))
         outer = scale[:, None] * scale

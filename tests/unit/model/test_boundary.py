@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 from statsmodels.api import OLS
 
 import aibmd
-from aibmd.errors import SingularFitWarning
+from aibmd.errors import ConvergenceError, SingularFitWarning
 from aibmd.model import engine as module
 from aibmd.model.boundary import examine_boundary
 from aibmd.model.covariance.effects import RandomEffectsTerm, SumTerm
@@ -209,6 +209,21 @@ def test_the_unit_of_time_does_not_decide_what_is_on_the_boundary(unit):
     assert found[:3] == reference[:3]
     # Two columns of X, time and arm by time, change their unit.
     assert found[3] == pytest.approx(reference[3] - 2 * np.log(unit), abs=1e-7)
+
+
+@pytest.mark.parametrize("random", ["1 + nothing", "nothing"])
+def test_an_effect_that_no_row_has_is_told_without_a_warning_of_arithmetic(random):
+    table = make_slopes([[1.0, -0.1], [-0.1, 0.3]], seed=4).assign(nothing=0.0)
+    with pytest.raises(ConvergenceError, match="do not determine the covariance"):
+        fit_lmm(table, random)
+
+
+def test_rows_without_company_say_nothing_of_a_correlation():
+    table = make_slopes([[1.0, -0.1], [-0.1, 0.3]], seed=4).groupby("who").head(1)
+    with pytest.raises(ConvergenceError, match="do not determine the covariance"):
+        fit_lmm(table, "1")
+    with pytest.raises(ConvergenceError, match="do not determine the covariance"):
+        aibmd.fit_mmrm("y ~ arm", table, subject="who", covariance="sp_exp", time="time")
 
 
 def test_inside_nothing_is_lost_and_every_direction_is_open():

@@ -99,6 +99,14 @@ def test_the_verdict_has_no_unit(unit):
     assert found.smallest_information == pytest.approx(0.5)
 
 
+def test_a_parameter_that_the_data_do_not_speak_of_is_the_first_to_be_named():
+    known = np.diag([1.0, 1.0, 0.0])
+    found = judge(information=known, known_mean=known)
+    assert not found.converged
+    assert not found.is_definite
+    assert "least of all var(b)" in found.messages[0]
+
+
 def test_information_that_is_not_a_number_is_not_converged():
     assert not judge(information=np.diag([1.0, 1.0, np.nan])).converged
 
