@@ -26,6 +26,7 @@ from aibmd.model.frame_view import FrameView
 
 # Replicates sent to a process at once.
 _CHUNK = 25
+_NOT_SENT = (pickle.PicklingError, AttributeError, TypeError)
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 ShowProgress = bool | Callable[[int, int], None] | None
@@ -72,6 +73,8 @@ def run_replicates(
         raise AibmdError(f"n_replicates={n_replicates!r} is not a positive whole number")
     if n_jobs is not None and (not isinstance(n_jobs, (int, np.integer)) or n_jobs < 1):
         raise AibmdError(f"n_jobs={n_jobs!r} is not a positive number of processes")
+    if not isinstance(rng, (int, np.integer, np.random.Generator)):
+        raise AibmdError(f"rng={rng!r} is not a whole number or a numpy Generator")
     streams = np.random.default_rng(rng).spawn(int(n_replicates))
     chunks = [streams[begin : begin + _CHUNK] for begin in range(0, len(streams), _CHUNK)]
     results: list[list[Any]] = [[] for _ in chunks]
@@ -160,14 +163,24 @@ def _read_only(values: dict[Any, Any]) -> MappingProxyType[Any, Any]:
 
 
 def _pack(source: MixedFit, task: Task) -> bytes:
-    buffer = io.BytesIO()
     try:
-        _Pickler(buffer, protocol=pickle.HIGHEST_PROTOCOL).dump((source, task))
-    except (pickle.PicklingError, AttributeError, TypeError) as reason:
+        _dump(source)
+    except _NOT_SENT as reason:
+        raise AibmdError(
+            f"the fit cannot be sent to other processes ({reason}); leave n_jobs out"
+        ) from reason
+    try:
+        return _dump((source, task))
+    except _NOT_SENT as reason:
         raise AibmdError(
             f"the statistic cannot be sent to other processes ({reason}). Define it with def at "
             "the top of a module, or use operator.attrgetter('params'); or leave n_jobs out"
         ) from reason
+
+
+def _dump(value: Any) -> bytes:
+    buffer = io.BytesIO()
+    _Pickler(buffer, protocol=pickle.HIGHEST_PROTOCOL).dump(value)
     return buffer.getvalue()
 
 

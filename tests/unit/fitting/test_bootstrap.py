@@ -144,6 +144,7 @@ def test_the_error_of_a_quantile_is_that_of_its_order_statistic():
     ("options", "message"),
     [
         ({"rng": None}, "rng= is missing"),
+        ({"rng": "seed"}, "not a whole number or a numpy Generator"),
         ({"n_replicates": 0}, "not a positive whole number"),
         ({"n_jobs": 0}, "not a positive number of processes"),
         ({"statistic": lambda f: "text"}, "statistic returned a str"),
