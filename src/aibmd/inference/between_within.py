@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from aibmd.errors import AibmdError
 from aibmd.linalg.symmetric import FloatArray, IntArray
 
 
@@ -16,6 +17,11 @@ def compute_column_df(X: FloatArray, subject: IntArray) -> FloatArray:
     ----------
     X : (n, p) array
     subject : (n,) int array
+
+    Raises
+    ------
+    AibmdError
+        No degrees of freedom are left on one side.
     """
     first = np.zeros(int(subject.max()) + 1, dtype=np.intp)
     first[subject[::-1]] = np.arange(len(subject))[::-1]
@@ -26,4 +32,11 @@ def compute_column_df(X: FloatArray, subject: IntArray) -> FloatArray:
     n_between = int(between.sum()) + int(is_intercept.any())
     df_between = n_subjects - n_between
     df_within = len(X) - n_subjects - int((~between & ~is_intercept).sum())
-    return np.where(between, float(df_between), float(df_within))
+    df = np.where(between, float(df_between), float(df_within))
+    if (df <= 0).any():
+        raise AibmdError(
+            f"between-within degrees of freedom do not exist here: {len(X)} rows of {n_subjects} "
+            "subjects leave none between or none within subjects. Use df_method='satterthwaite', "
+            "or 'residual' where every subject has one row"
+        )
+    return df

@@ -42,8 +42,8 @@ def predict_counterfactual(
     Notes
     -----
     Every subject counts once, or by sampling weight. A covariate that changes within a subject
-    is averaged over the subject's own rows. The covariance holds two parts, equations (M7) to
-    (M9) of the method note: that of the coefficients, and that of the covariates over subjects.
+    is averaged over the subject's own rows. The covariance holds two parts, equations (G7) to
+    (G9) of the method note: that of the coefficients, and that of the covariates over subjects.
     """
     coding = fit.coding
     shown = (*over, *by)
@@ -141,7 +141,7 @@ def _distinct(frame: pd.DataFrame, names: list[str]) -> tuple[pd.DataFrame, IntA
 
 
 def _spread(own: FloatArray, share: FloatArray) -> FloatArray:
-    """Covariance of the mean of the subjects' own predictions, equation (M8)."""
+    """Covariance of the mean of the subjects' own predictions, equation (G8)."""
     weighted = share[:, None] * (own - share @ own)
     count = len(own)
     return np.asarray(weighted.T @ weighted * (count / (count - 1.0)))

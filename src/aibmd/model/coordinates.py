@@ -35,7 +35,7 @@ class Coordinates:
         return theta
 
     def jacobian(self, phi: FloatArray) -> FloatArray:
-        """D theta / d phi (B1)."""
+        """Jacobian of theta by phi (B1)."""
         J = np.eye(len(phi))
         for block in self.effects:
             J[block.begin : block.end, block.begin : block.end] = _factor_jacobian(
@@ -92,7 +92,7 @@ def _factor(G: FloatArray) -> FloatArray:
 
 
 def _factor_jacobian(L: FloatArray) -> FloatArray:
-    """D packed upper(L L') / d packed lower(L)."""
+    """Jacobian of packed upper(L L') by packed lower(L)."""
     q = len(L)
     upper = np.triu_indices(q)
     columns = []
