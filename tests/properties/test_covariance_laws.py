@@ -215,3 +215,53 @@ def test_copies_of_every_subject_halve_the_variance_to_first_order(model, seed, 
     np.testing.assert_allclose((twice.bse / once.bse) ** 2, 0.5, rtol=0.25)
     moved = (twice.params - once.params) / once.bse
     np.testing.assert_allclose(moved, 0.0, atol=0.3)
+
+
+marginal_models = pytest.mark.parametrize(
+    "model", [model for model in made.MODELS if not model.has_effects], ids=lambda model: model.name
+)
+
+
+@marginal_models
+@few
+@given(seeds, st.sampled_from(["CR0", "CR2", "CR3"]), st.sampled_from([1.0, 7.5]))
+def test_equal_sampling_weights_are_none(model, seed, vcov, weight):
+    table = made.make_table(model, seed).assign(s=weight)
+    reference, _ = made.fit(model, table, vcov=vcov)
+    found, _ = made.fit(model, table, vcov=vcov, sampling_weights="s")
+    assert_same_fit(found, reference)
+
+
+@marginal_models
+@few
+@given(seeds)
+def test_a_sampling_weight_of_two_estimates_as_two_such_subjects_do(model, seed):
+    """By maximum likelihood; the sandwich still knows that they are one."""
+    table = made.make_table(model, seed)
+    twice = table["who"] % 3 == 0
+    doubled = pd.concat([table, table[twice].assign(who=lambda rows: rows["who"] + 1000)])
+    reference, _ = made.fit(model, doubled, method="ml", vcov="CR0")
+    weighted = table.assign(s=np.where(twice, 2.0, 1.0))
+    found, _ = made.fit(model, weighted, method="ml", vcov="CR0", sampling_weights="s")
+    np.testing.assert_allclose(found.params, reference.params, rtol=1e-6, atol=1e-8)
+    size = reference.covariance_parameters.abs().max()
+    np.testing.assert_allclose(
+        found.covariance_parameters / size, reference.covariance_parameters / size, atol=1e-6
+    )
+    assert found.n_subjects < reference.n_subjects
+
+
+@few
+@given(seeds, df_methods)
+def test_a_random_intercept_is_compound_symmetry_with_a_positive_covariance(seed, df_method):
+    model = made.MODELS[1]
+    table = made.make_table(model, seed)
+    marginal, _ = made.fit(model, table, df_method=df_method)
+    assert marginal.covariance_parameters["covariance"] > 0
+    found = aibmd.fit_lmm(model.formula, table, subject="who", random="1", df_method=df_method)
+    assert_same_tests(found, marginal)
+    assert abs(found.llf - marginal.llf) < 1e-8
+    intercept, residual = found.covariance_parameters
+    np.testing.assert_allclose(
+        [intercept + residual, intercept], marginal.covariance_parameters, rtol=1e-6
+    )
