@@ -1,19 +1,12 @@
 """Which degrees of freedom and which covariance of the coefficients, and what goes with what."""
 
-from typing import Final
+from typing import Final, get_args
 
 from aibmd.errors import AibmdError
 from aibmd.vocabulary import DfMethod, Method, VcovMethod
 
-DF_METHODS: Final[tuple[DfMethod, ...]] = (
-    "kenward_roger",
-    "kenward_roger_second_order",
-    "satterthwaite",
-    "between_within",
-    "residual",
-    "normal",
-)
-VCOV_METHODS: Final[tuple[VcovMethod, ...]] = ("model", "CR0", "CR2", "CR3")
+DF_METHODS: Final[tuple[DfMethod, ...]] = get_args(DfMethod)
+VCOV_METHODS: Final[tuple[VcovMethod, ...]] = get_args(VcovMethod)
 KENWARD_ROGER: Final = ("kenward_roger", "kenward_roger_second_order")
 DF_TITLES: Final = {
     "kenward_roger": "Kenward-Roger (1997, first order)",
