@@ -50,3 +50,33 @@ def test_inference(file, key, i):
         mc.compare_vcov(peer, "EXACT", model, fit, block.vcov, table["name"])
     if block.table("type3") is not None:
         mc.compare_type3(peer, "EXACT", fit, block.table("type3"))
+
+
+# The models of the SAS listings: two coordinates are no time, SAS's second order for sp_exp is in
+# the range, and its joint df are in a basis of its own.
+def _is_ours(key):
+    model = stored.load_model("sas_dense", key)
+    one_time = len(stored.load("sas")["models"][key].get("coordinates", [1])) == 1
+    return one_time and model.loglik is not None and "sp_exp_kenward_roger_second" not in key
+
+
+# An interaction without its main effects: R and formulaic span one space by other columns.
+OTHER_COLUMNS = ("anova_2", "residuals_un_reml")
+LISTED = [k for k in stored.model_keys("sas_dense") if _is_ours(k)]
+
+
+@pytest.mark.parametrize("key", LISTED)
+def test_models_of_the_sas_listings(key):
+    model = stored.load_model("sas_dense", key)
+    mc.compare_loglik(PEER, "EXACT", model)
+    if model.covariance is not None:
+        mc.compare_covariance(PEER, "EXACT", model)
+    for block in model.blocks:
+        fit, table = mc.fit_of(model, block), block.table("coefficients")
+        peer = f"{PEER} {block.vcov_method}".removesuffix(" model")
+        if key not in OTHER_COLUMNS:
+            mc.compare_coefficients(peer, "EXACT", model, fit, table)
+        if block.vcov is not None and key not in OTHER_COLUMNS:
+            mc.compare_vcov(peer, "EXACT", model, fit, block.vcov, table["name"])
+        if block.table("type3") is not None:
+            mc.compare_type3(peer, "EXACT", fit, block.table("type3"), with_df=False)
