@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import textbook_covariances as tc
+from made_covariances import differentiate_numerically
 from scipy.optimize import minimize
 from statsmodels.api import OLS
 
@@ -178,6 +179,42 @@ def test_a_start_on_the_boundary_does_not_trap_the_search(start, monkeypatch):
     assert not found.certificate.singular
     assert found.loglik == pytest.approx(want.loglik, abs=1e-9)
     np.testing.assert_allclose(found.theta, want.theta, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("seed", [1, 9, 14])
+def test_a_start_without_an_effect_leaves_its_covariance_free_to_move(seed, monkeypatch):
+    """The maximum has a correlation of minus one; from diag(0, g) only the covariance leads on."""
+    table = make_slopes([[0.3, -0.3], [-0.3, 0.3]], seed, 20, 4)
+    criterion, moments = slope_criterion(table)
+    want = fit_engine(criterion, moments)
+    assert want.certificate.singular
+    monkeypatch.setattr(module, "list_starts", lambda *_: [np.array([0.0, 0.0, 0.5, 0.5])])
+    found = fit_engine(criterion, moments)
+    assert found.certificate.converged
+    assert found.loglik == pytest.approx(want.loglik, abs=1e-8)
+
+
+@pytest.mark.parametrize("seed", [1, 9, 14])
+def test_at_a_correlation_of_one_the_information_is_that_of_one_effect(seed):
+    """G = l l' has two parameters; the covariance of theta is theirs, by the delta method."""
+    table = make_slopes([[0.3, -0.3], [-0.3, 0.3]], seed, 20, 4)
+    with pytest.warns(SingularFitWarning):
+        found = fit_lmm(table, df_method="satterthwaite")
+    model, theta = oracle(table, "1 + time"), found.engine.theta
+    length = np.sqrt(theta[0])
+    x = np.array([length, theta[1] / length, theta[3]])
+
+    def to_theta(x):
+        return np.array([x[0] ** 2, x[0] * x[1], x[1] ** 2, x[2]])
+
+    def jacobian(x):
+        return differentiate_numerically(to_theta, x).T
+
+    hessian = differentiate_numerically(lambda x: jacobian(x).T @ model.score(to_theta(x)), x)
+    want = jacobian(x) @ np.linalg.inv(-0.5 * (hessian + hessian.T)) @ jacobian(x).T
+    unit = found.engine.theta_units
+    vcov = found.inference.theta_vcov * unit[:, None] * unit
+    np.testing.assert_allclose(vcov / abs(want).max(), want / abs(want).max(), atol=1e-5)
 
 
 def test_scoring_alone_would_stay_at_zero_and_the_boundary_says_which_way_out():

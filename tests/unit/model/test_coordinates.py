@@ -67,8 +67,13 @@ def test_the_bend_is_minus_the_score_times_the_second_derivatives(name):
 
 @pytest.mark.parametrize(
     "G",
-    [np.zeros((2, 2)), [[4.0, 2.0], [2.0, 1.0]], [[3.0, 0.0], [0.0, 0.0]]],
-    ids=["nothing", "correlation one", "no slope"],
+    [
+        np.zeros((2, 2)),
+        [[4.0, 2.0], [2.0, 1.0]],
+        [[0.0, 0.0], [0.0, 3.0]],
+        [[3.0, 0.0], [0.0, 0.0]],
+    ],
+    ids=["nothing", "correlation one", "no intercept", "no slope"],
 )
 def test_a_singular_g_has_coordinates_and_a_flat_jacobian(G):
     G = np.asarray(G)
