@@ -22,9 +22,10 @@ from aibmd.model.covariance.build import (
 from aibmd.model.criteria import subject_criterion
 from aibmd.model.design import Design, build_design
 from aibmd.model.effects_design import EffectsGrouping, code_effects, parse_random
-from aibmd.model.engine import fit_engine, refuse_hopeless
+from aibmd.model.engine import fit_engine
 from aibmd.model.features import build_features
 from aibmd.model.formula import GuardedFormula, guard_formula
+from aibmd.model.identification import refuse_hopeless
 from aibmd.model.row_refusals import refuse_repeats
 from aibmd.model.rows import AnalysedRows, FurtherColumns
 from aibmd.model.spec import ModelSpec

@@ -22,9 +22,10 @@ from aibmd.model.covariance.build import (
 )
 from aibmd.model.criteria import pattern_criterion, subject_criterion
 from aibmd.model.design import Design, Layout, build_design
-from aibmd.model.engine import EngineFit, fit_engine, refuse_constant_visit, refuse_hopeless
+from aibmd.model.engine import EngineFit, fit_engine
 from aibmd.model.features import build_features
 from aibmd.model.formula import guard_formula
+from aibmd.model.identification import refuse_constant_visit, refuse_hopeless
 from aibmd.model.rows import FurtherColumns
 from aibmd.model.spec import ModelSpec
 from aibmd.vocabulary import DfMethod, Information, Method, VcovMethod

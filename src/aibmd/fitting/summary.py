@@ -116,7 +116,8 @@ def _fit(fit: "MixedFit") -> list[str]:
         f"Log-likelihood  {fit.llf:.4f}   AIC {fit.aic:.2f}   BIC {fit.bic:.2f}"
         f"   ({_counted(fit)} counted, BIC over {_counted_units(fit)})",
     ]
-    return lines + [f"  problem       {message}" for message in certificate.messages]
+    word = "note" if fit.converged else "problem"
+    return lines + [f"  {word:13s} {message}" for message in certificate.messages]
 
 
 def _counted(fit: "MixedFit") -> str:

@@ -56,7 +56,7 @@ def code_response(used: pd.DataFrame, formula: GuardedFormula) -> FloatArray:
         y = np.array(matrix, dtype=float).reshape(len(used), -1)[:, 0]
     if not np.isfinite(y).all():
         first = used.index[~np.isfinite(y)][0]
-        raise AibmdError(f"the response {formula.response!r} is not finite in row {first!r}")
+        raise AibmdError(f"the response {formula.response!r} is not finite in row {first}")
     return y
 
 
@@ -129,7 +129,7 @@ def as_numbers(column: pd.Series, role: str) -> FloatArray:
     values = column.to_numpy(dtype=float, copy=True)
     if not np.isfinite(values).all():
         first = column.index[~np.isfinite(values)][0]
-        raise AibmdError(f"{role}={column.name!r} is not finite in row {first!r}")
+        raise AibmdError(f"{role}={column.name!r} is not finite in row {first}")
     return values
 
 
@@ -141,7 +141,7 @@ def as_weights(used: pd.DataFrame, name: str | None, role: str) -> FloatArray | 
     if not (values > 0).all():
         first = used.index[~(values > 0)][0]
         raise AibmdError(
-            f"{role}={name!r} is {values[~(values > 0)][0]:g} in row {first!r}; weights are "
+            f"{role}={name!r} is {values[~(values > 0)][0]:g} in row {first}; weights are "
             "positive (leave out rows that should not count)"
         )
     return values
@@ -159,7 +159,7 @@ def as_subject_weights(
     changes = by_subject[subject] != values
     if changes.any():
         raise AibmdError(
-            f"sampling_weights={name!r} changes within a subject (row {used.index[changes][0]!r}); "
+            f"sampling_weights={name!r} changes within a subject (row {used.index[changes][0]}); "
             "a sampling weight belongs to a subject. Precision weights of rows are weights="
         )
     return np.asarray(values / by_subject.mean())

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from aibmd.errors import AibmdError
-from aibmd.linalg.symmetric import IntArray
+from aibmd.linalg.basis import orthonormalise
+from aibmd.linalg.symmetric import FloatArray, IntArray
 from aibmd.model.coding import model_matrix
 from aibmd.model.covariance.effects import RandomEffectsTerm
 from aibmd.model.covariance.features import RandomPart
@@ -94,10 +95,26 @@ def code_effects(
         Z = np.asarray(matrix, dtype=float).reshape(len(rows.y), -1)
         if not np.isfinite(Z).all():
             raise AibmdError(f"a random effect of {grouping.name!r} is not finite")
+        _refuse_dependent(Z, names, grouping.name)
         parts.append(RandomPart(Z, _levels(grouping, rows)))
         columns = tuple("intercept" if name == "Intercept" else name for name in names)
         terms.append(RandomEffectsTerm(number, grouping.name, columns, grouping.is_diagonal))
     return tuple(parts), tuple(terms)
+
+
+def _refuse_dependent(Z: FloatArray, names: tuple[str, ...], grouping: str) -> None:
+    """Effects that are combinations of others have no variance of their own."""
+    nil = [name for name, column in zip(names, Z.T, strict=True) if not column.any()]
+    if nil:
+        raise AibmdError(f"random effects of {grouping!r}: {nil[0]} is zero in every row")
+    kept = set(orthonormalise(Z).kept.tolist())
+    repeated = [name for column, name in enumerate(names) if column not in kept]
+    if repeated:
+        others = ", ".join(name for name in names if name not in repeated)
+        raise AibmdError(
+            f"random effects of {grouping!r}: {', '.join(repeated)} repeats the columns before it "
+            f"({others}); leave it out"
+        )
 
 
 def _levels(grouping: EffectsGrouping, rows: AnalysedRows) -> IntArray:

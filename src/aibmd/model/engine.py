@@ -4,28 +4,30 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from aibmd.errors import ConvergenceError, RankDeficientError
+from aibmd.errors import ConvergenceError
 from aibmd.linalg.frozen import freeze_arrays
-from aibmd.linalg.symmetric import FloatArray
+from aibmd.linalg.symmetric import FloatArray, solve_spd
 from aibmd.model.boundary import Boundary, examine_boundary
-from aibmd.model.covariance.compositions import RestrictedTerm
+from aibmd.model.covariance.limits import without_memory
 from aibmd.model.covariance.terms import CovarianceTerm
 from aibmd.model.criterion import Criterion, Derivatives, Evaluation
 from aibmd.model.diagnostics import Certificate, certify
 from aibmd.model.em import approach_by_em
+from aibmd.model.identification import refuse_hopeless, restrict_to_identified
 from aibmd.model.least_squares import LeastSquares
 from aibmd.model.optimiser import Optimum, maximise
 from aibmd.model.pattern_likelihood import PatternCriterion
 from aibmd.model.start import StartMoments, list_starts, shrink_dependence
+from aibmd.model.subject_likelihood import SubjectCriterion
 from aibmd.vocabulary import Method
 
-# A residual variance this small beside the largest is rounding.
-_NO_VARIATION = 1e-20
-# Visit variances further apart than this leave no digits for the smaller (SD 1e5-fold).
-_LEAST_VARIANCE = 1e-10
 # How much of the starting dependence is kept until the likelihood exists.
 _SHRINK = (1.0, 0.7, 0.4, 0.1, 1e-3)
 _MAX_ESCAPES = 5
+# Starts followed to their end where a likelihood can have several tops.
+_MAX_TOPS = 3
+# Correlation at the typical distance below which its limit of zero is looked at.
+_FADING = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,44 +124,65 @@ def fit_engine(criterion: Criterion, start: StartMoments) -> EngineFit:
     starts = list_starts(criterion.covariance, start)
     if isinstance(criterion, PatternCriterion):
         criterion, starts = restrict_to_identified(criterion, starts)
-    theta = _best_start(criterion, starts)
-    if theta is None:
+    ranked = _rank_starts(criterion, starts)
+    if not ranked:
         raise ConvergenceError(
             "the likelihood of this covariance cannot be evaluated at its start; check for "
             "repeated rows or visits with almost no variation"
         )
+    fit = max((_climb_from(criterion, theta) for theta in ranked), key=lambda one: one.loglik)
+    if _nears_limit(fit, start.distance):
+        limit = _fit_limit(criterion, ranked[0])
+        # Equal to rounding: no two rows of a subject speak of the correlation at all.
+        rounding = 1e-9 * max(abs(limit.loglik), 1.0)
+        fit = limit if limit.loglik > fit.loglik + rounding else fit
+    if fit.certificate.converged or not _is_saturated(criterion):
+        return fit
+    assert isinstance(criterion, PatternCriterion)
+    again = maximise(criterion, approach_by_em(criterion, ranked[0]))
+    second = fit if again is None else _assemble(criterion, again)
+    return second if second.certificate.converged else fit
+
+
+def _climb_from(criterion: Criterion, theta: FloatArray) -> EngineFit:
+    """Climb, and go on inwards where a boundary of random effects is not the end."""
     fit = _climb_and_certify(criterion, theta)
     for _ in range(_MAX_ESCAPES):
         if fit.boundary.escape is None:
             break
         fit = _climb_and_certify(criterion, fit.theta_scaled + fit.boundary.escape)
-    if fit.certificate.converged or not _is_saturated(criterion):
-        return fit
-    assert isinstance(criterion, PatternCriterion)
-    again = maximise(criterion, approach_by_em(criterion, theta))
-    second = fit if again is None else _assemble(criterion, again)
-    return second if second.certificate.converged else fit
+    return fit
 
 
-def restrict_to_identified(
-    criterion: PatternCriterion, starts: list[FloatArray]
-) -> tuple[PatternCriterion, list[FloatArray]]:
-    """Set aside parameters that touch no visit or pair of visits that some subject has.
+def _nears_limit(fit: EngineFit, distance: float) -> bool:
+    """Whether a correlation over time may be on its way to zero."""
+    rho = fit.theta_scaled[fit.covariance.may_vanish]
+    return bool(len(rho) and (not fit.certificate.converged or (rho**distance < _FADING).any()))
 
-    Such a parameter leaves the likelihood unchanged; without it coefficients and their
-    inference are those of the data that exist.
+
+def _fit_limit(criterion: Criterion, theta: FloatArray) -> EngineFit:
+    """The fit with correlations over time at their limit of zero, marked as on the boundary."""
+    term = criterion.covariance
+    assert isinstance(criterion, SubjectCriterion)
+    limit = replace(criterion, covariance=without_memory(term))
+    fit = _climb_from(limit, theta[~term.may_vanish])
+    certificate = replace(
+        fit.certificate,
+        singular=True,
+        messages=(
+            *fit.certificate.messages,
+            "the correlation over time is zero at the maximum: rows at different times do not "
+            "covary through it, and it drops out of the inference",
+        ),
+    )
+    return replace(fit, certificate=certificate)
+
+
+def _rank_starts(criterion: Criterion, starts: list[FloatArray]) -> list[FloatArray]:
+    """The likeliest start first; each with as much dependence as leaves V positive definite.
+
+    Only where likelihoods are known to have several tops is more than the first one used.
     """
-    E = criterion.covariance.first(starts[0], criterion.cells)
-    kept = (np.abs(E) * criterion.cross.co_observed).sum(axis=(1, 2)) > 0
-    if kept.all():
-        return criterion, starts
-    fixed = np.where(criterion.covariance.is_variance, starts[0], 0.0)
-    term = RestrictedTerm(criterion.covariance, kept, fixed)
-    return replace(criterion, covariance=term), [theta[kept] for theta in starts]
-
-
-def _best_start(criterion: Criterion, starts: list[FloatArray]) -> FloatArray | None:
-    """The likeliest start; each with as much of its dependence as leaves V positive definite."""
     found: list[tuple[float, FloatArray]] = []
     for start in starts:
         for share in _SHRINK:
@@ -168,7 +191,9 @@ def _best_start(criterion: Criterion, starts: list[FloatArray]) -> FloatArray | 
             if at is not None:
                 found.append((at.loglik, theta))
                 break
-    return max(found, key=lambda pair: pair[0])[1] if found else None
+    ranked = [theta for _, theta in sorted(found, key=lambda pair: -pair[0])]
+    has_several_tops = isinstance(criterion, SubjectCriterion) and not criterion.has_one_top
+    return ranked[:_MAX_TOPS] if has_several_tops else ranked[:1]
 
 
 def _climb_and_certify(criterion: Criterion, theta: FloatArray) -> EngineFit:
@@ -194,7 +219,7 @@ def _assemble(criterion: Criterion, optimum: Optimum) -> EngineFit:
         theta, optimum.derivatives.score, optimum.derivatives.known_mean, term.effects
     )
     certificate = certify(
-        optimum.decrement,
+        _decrement_left(optimum, boundary),
         optimum.derivatives,
         criterion.smallest_correlation(theta),
         boundary,
@@ -215,35 +240,13 @@ def _assemble(criterion: Criterion, optimum: Optimum) -> EngineFit:
     )
 
 
-def refuse_constant_visit(moments: FloatArray, counts: FloatArray, visits: tuple[str, ...]) -> None:
-    """A visit that the fixed effects reproduce has no variance to estimate."""
-    variances = np.where(np.diagonal(counts) > 0, np.diagonal(moments), np.inf)
-    largest = variances[np.isfinite(variances)].max()
-    constant = np.flatnonzero(variances <= _NO_VARIATION * largest)
-    if len(constant):
-        raise ConvergenceError(
-            f"visit {visits[constant[0]]!r} has no residual variation; leave its rows out (the "
-            "reference visit of a change is such a visit)"
-        )
-    smallest = int(np.argmin(variances))
-    if variances[smallest] < _LEAST_VARIANCE * largest:
-        ratio = np.sqrt(largest / variances[smallest])
-        raise ConvergenceError(
-            f"the residual SD of visit {visits[smallest]!r} is {ratio:.0e} times smaller than that "
-            "of another visit: too far apart for one covariance. Are all visits in one unit?"
-        )
+def _decrement_left(optimum: Optimum, boundary: Boundary) -> float:
+    """What a step could still gain, along every direction theta can move in.
 
-
-def refuse_hopeless(least_squares: LeastSquares) -> None:
-    """No residual degrees of freedom, or nothing left to model."""
-    n, p = least_squares.n_rows, least_squares.n_coefficients
-    if n <= p:
-        raise RankDeficientError(
-            f"{n} rows cannot estimate {p} coefficients and a covariance; "
-            "simplify the formula or add data"
-        )
-    if least_squares.is_perfect_fit:
-        raise ConvergenceError(
-            "the fixed effects reproduce the response exactly: there is no residual variation "
-            "to model. Check that the response is not constant and is not also a covariate"
-        )
+    The coordinates of the search can miss a direction where G has lost rank.
+    """
+    if not boundary.n_lost:
+        return optimum.decrement
+    score = boundary.tangent.T @ optimum.derivatives.score
+    step = solve_spd(boundary.restrict(optimum.derivatives.observed), score)
+    return optimum.decrement if step is None else max(optimum.decrement, float(score @ step))

@@ -58,7 +58,7 @@ def refuse_changing_group(rows: AnalysedRows, data: pd.DataFrame, name: str | No
     if len(changes):
         row = data.index[rows.position[changes[0]]]
         raise AibmdError(
-            f"group={name!r} changes within a subject (row {row!r}); a group with a covariance of "
+            f"group={name!r} changes within a subject (row {row}); a group with a covariance of "
             "its own holds whole subjects. For errors that differ between rows use fit_lmm with "
             f"residual_group={name!r}"
         )

@@ -99,6 +99,12 @@ class SubjectCriterion:
     covariance: CovarianceTerm
     method: Method
 
+    @property
+    def has_one_top(self) -> bool:
+        """Not where random effects stand beside a residual that is curved in its parameters."""
+        term, features = self.covariance, self.blocks[0].features
+        return not term.effects or term.second(np.full(len(term.names), 0.5), features) is None
+
     def evaluate(self, theta: FloatArray) -> Evaluation | None:
         """Log-likelihood, or None where a V_i is not positive definite."""
         if not self.covariance.is_inside(theta):

@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 from statsmodels.api import OLS
 
 import aibmd
-from aibmd.errors import ConvergenceError, SingularFitWarning
+from aibmd.errors import AibmdError, ConvergenceError, SingularFitWarning
 from aibmd.model import engine as module
 from aibmd.model.boundary import examine_boundary
 from aibmd.model.covariance.effects import RandomEffectsTerm, SumTerm
@@ -251,8 +251,14 @@ def test_the_unit_of_time_does_not_decide_what_is_on_the_boundary(unit):
 @pytest.mark.parametrize("random", ["1 + nothing", "nothing"])
 def test_an_effect_that_no_row_has_is_told_without_a_warning_of_arithmetic(random):
     table = make_slopes([[1.0, -0.1], [-0.1, 0.3]], seed=4).assign(nothing=0.0)
-    with pytest.raises(ConvergenceError, match="do not determine the covariance"):
+    with pytest.raises(AibmdError, match="nothing is zero in every row"):
         fit_lmm(table, random)
+
+
+def test_an_effect_that_repeats_another_is_named():
+    table = make_slopes([[1.0, -0.1], [-0.1, 0.3]], seed=4).assign(five=5.0)
+    with pytest.raises(AibmdError, match=r"five repeats the columns before it \(Intercept\)"):
+        fit_lmm(table, "1 + five")
 
 
 def test_rows_without_company_say_nothing_of_a_correlation():

@@ -33,6 +33,11 @@ class ProductTerm(CovarianceTerm):
         """Those of A, then those of B without its first."""
         return np.concatenate([self.left.is_variance, self.right.is_variance[1:]])
 
+    @property
+    def may_vanish(self) -> BoolArray:
+        """Those of B."""
+        return np.concatenate([self.left.may_vanish, self.right.may_vanish[1:]])
+
     def _split(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         n = len(self.left.names)
         return theta[:n], np.concatenate([[1.0], theta[n:]])
@@ -88,6 +93,11 @@ class GroupedTerm(CovarianceTerm):
     def is_variance(self) -> BoolArray:
         """As in the base."""
         return np.tile(self.base.is_variance, len(self.labels))
+
+    @property
+    def may_vanish(self) -> BoolArray:
+        """As in the base."""
+        return np.tile(self.base.may_vanish, len(self.labels))
 
     def _parts(self, theta: FloatArray, rows: RowFeatures) -> list[tuple[FloatArray, FloatArray]]:
         code = codes_of(rows, self.axis)
@@ -155,6 +165,11 @@ class RestrictedTerm(CovarianceTerm):
     def is_variance(self) -> BoolArray:
         """Of the free parameters."""
         return np.asarray(self.base.is_variance[self.free])
+
+    @property
+    def may_vanish(self) -> BoolArray:
+        """Of the free parameters."""
+        return np.asarray(self.base.may_vanish[self.free])
 
     def complete(self, theta: FloatArray) -> FloatArray:
         """All parameters, the free ones at theta."""

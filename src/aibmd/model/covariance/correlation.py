@@ -130,6 +130,14 @@ POWER = CorrelationFamily(
     second=_power_second,
     start=_power_start,
 )
+# What is left of a power of time when rho goes to zero: rows at one time are alike.
+SAME_TIME = CorrelationFamily(
+    names=lambda labels: (),
+    value=lambda rho, positions: (distance(positions) == 0).astype(float),
+    first=lambda rho, positions: np.zeros((0, *positions.shape, positions.shape[-1])),
+    second=None,
+    start=lambda correlations, counts: np.zeros(0),
+)
 # Between visits the lag is whole and rho may be negative; between times it may not.
 POWER_OF_TIME = CorrelationFamily(
     names=lambda labels: ("correlation at distance 1",),

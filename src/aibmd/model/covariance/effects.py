@@ -126,6 +126,11 @@ class SumTerm(CovarianceTerm):
             begin += len(part.names)
         return tuple(found)
 
+    @property
+    def may_vanish(self) -> BoolArray:
+        """Of each term in turn."""
+        return np.concatenate([part.may_vanish for part in self.parts])
+
     def split(self, theta: FloatArray) -> list[FloatArray]:
         """The parameters of each term."""
         ends = np.cumsum([len(part.names) for part in self.parts])[:-1]

@@ -19,6 +19,7 @@ from aibmd.model.covariance.correlation import (
     EQUAL,
     POWER,
     POWER_OF_TIME,
+    SAME_TIME,
     distance,
 )
 from aibmd.model.covariance.structure import (
@@ -190,7 +191,15 @@ _ROWS = (
     ),
 )
 STRUCTURES: Mapping[str, CovarianceStructure] = MappingProxyType({row.name: row for row in _ROWS})
-# Not an option of covariance=: what remains beside random effects.
+# Not options of covariance=: the limit of sp_exp at rho = 0, and what remains beside random
+# effects.
+NO_MEMORY = one_variance(
+    "sp_exp",
+    "spatial power of time, without correlation",
+    "where the maximum of sp_exp lies at a correlation of zero",
+    SAME_TIME,
+    is_scheduled=False,
+)
 INDEPENDENT = _linear(
     "independent",
     "independent",

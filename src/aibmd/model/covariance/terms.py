@@ -53,6 +53,11 @@ class CovarianceTerm(ABC):
         """Whether each parameter is a variance; the others vanish where rows are independent."""
 
     @property
+    def may_vanish(self) -> BoolArray:
+        """Correlations over time, whose limit of zero is independence and can be the maximum."""
+        return np.zeros(len(self.names), dtype=bool)
+
+    @property
     def effects(self) -> tuple[EffectsBlock, ...]:
         """Blocks of theta that must stay positive semidefinite."""
         return ()
@@ -104,6 +109,11 @@ class StructureTerm(CovarianceTerm):
     def is_variance(self) -> BoolArray:
         """Whether each parameter is a variance."""
         return self.structure.is_variance(len(self.labels))
+
+    @property
+    def may_vanish(self) -> BoolArray:
+        """The correlation of a structure over times."""
+        return np.asarray(~self.has_unit & (not self.structure.is_scheduled))
 
     def _spread(self, small: FloatArray, rows: RowFeatures) -> FloatArray:
         code = codes_of(rows, self.axis)
