@@ -9,7 +9,7 @@ INSTALL_PACKAGE = $(PIP) install --no-build-isolation --no-deps --editable .
 export OPENBLAS_NUM_THREADS := 1
 export OMP_NUM_THREADS := 1
 
-.PHONY: reproduce test check lint types contracts bench calibration wheel lock clean help
+.PHONY: reproduce test check lint types contracts bench calibration validate validate-sabotage wheel lock clean help
 
 help:
 	@echo "make reproduce  install, run analyses/brex_withdrawal, print its table and page"
@@ -17,6 +17,8 @@ help:
 	@echo "make check      lint, types, import contracts, then the tests"
 	@echo "make bench      speed as ratios, equal answers required first"
 	@echo "make calibration  coverage and type I error; runs what the result files lack"
+	@echo "make validate            every comparison recorded: docs/validation.md"
+	@echo "make validate-sabotage   shifted references and broken engines must turn a test red"
 	@echo "make wheel      build the wheel into dist/"
 	@echo "make lock       renew requirements/*.txt"
 
@@ -62,6 +64,12 @@ bench: $(VENV)/.dev-ready
 
 calibration: $(VENV)/.dev-ready
 	@PYTHONPATH=tests $(BIN)/python -m calibration $(CALIBRATION_ARGS)
+
+validate: $(VENV)/.dev-ready
+	@PYTHONPATH=tests $(BIN)/python -m validation.report -n 2
+
+validate-sabotage: $(VENV)/.dev-ready
+	@$(BIN)/python tests/validation/run_sabotage.py
 
 wheel: $(VENV)/.dev-ready
 	@$(BIN)/python -m pip --disable-pip-version-check --quiet --quiet wheel --no-build-isolation --no-deps --wheel-dir dist .

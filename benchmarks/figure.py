@@ -33,7 +33,9 @@ def draw_times(sections, path):
         for ax, (title, rows) in zip(axes, table.groupby("panel", sort=False), strict=False):
             draw_panel(rows, ax)
             ax.set_title(title)
-        axes[0].set_ylabel("Seconds for one fit,\nfrom data frame to standard errors")
+        axes[0].set_ylabel(
+            "Seconds of processor time for one fit,\nfrom data frame to standard errors"
+        )
         figure.subplots_adjust(left=0.095, right=0.8, bottom=0.135, top=0.91, wspace=0.6)
         path.write_bytes(render_figure(figure, "png", TITLE))
     return path
@@ -43,10 +45,15 @@ def tabulate(sections):
     """One row a point: panel, series, subjects, seconds; the first of equal points."""
     rows = [row for section in sections.values() for row in section]
     points = [
-        {"panel": title, "series": row.series, "subjects": row.subjects, "seconds": row.seconds}
+        {
+            "panel": title,
+            "series": row.series,
+            "subjects": row.subjects,
+            "seconds": row.took.processor,
+        }
         for title, start in PANELS.items()
         for row in rows
-        if row.series and row.seconds and row.what.startswith(start)
+        if row.series and row.took and row.what.startswith(start)
     ]
     return pd.DataFrame(points).drop_duplicates(["panel", "series", "subjects"])
 

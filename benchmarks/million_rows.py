@@ -35,14 +35,15 @@ def memory_rows(n_subjects=1_000_000):
         n_bytes = int(frame.memory_usage().sum())
         del frame
         loaded, fitted = (_run_probe(folder, mode) for mode in ("load", "fit"))
-    ratio = fitted["peak_bytes"] / n_bytes
-    inside = f"with Python, imports and the frame itself ({loaded['peak_bytes'] / 1e6:.0f} MB)"
+    peak, python = fitted["peak_bytes"], loaded["peak_bytes"] - n_bytes
+    parts = [python, n_bytes, peak - loaded["peak_bytes"]]
+    size = f"un, {n_subjects:,} x 5 visits: peak memory"
+    shares = "Python and imports {:.0f}, frame {:.0f}, fit {:.0f}".format(*(x / 1e6 for x in parts))
+    ratio, against = peak / n_bytes, "bytes of the DataFrame"
     return [
-        Row(
-            f"un, {n_subjects:,} x 5 visits: peak memory {fitted['peak_bytes'] / 1e6:.0f} MB, "
-            f"{inside}; frame {n_bytes / 1e6:.0f} MB",
-            ratio=ratio, against="bytes of the DataFrame", target="<= 3", passed=ratio <= 3,
-        )
+        Row(f"{size} of the process, {peak / 1e6:.0f} MB ({shares})", ratio=ratio,
+            against=against, target="<= 3", passed=ratio <= 3),
+        Row(f"{size} less Python and imports", ratio=(peak - python) / n_bytes, against=against),
     ]  # fmt: skip
 
 

@@ -1,6 +1,5 @@
 """Programs that fit the same model: equal log-likelihood and standard errors, then their times."""
 
-import statistics
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import designs
 import numpy as np
 from peer_process import PeerError, PeerProcess
-from stopwatch import Row
+from stopwatch import Row, Took, compared, find_median
 
 # Absolute and relative. So near the top in log-likelihood, standard errors still move by some
 # thousandths: optimisers stop where they like.
@@ -37,8 +36,8 @@ class Contestant:
         return f"{_NAMES[self.process.program]} {self.process.version}"
 
     @property
-    def seconds(self):
-        return statistics.median(one["seconds"] for one in self.said)
+    def took(self):
+        return find_median([Took(one["seconds"], one["wall"]) for one in self.said])
 
 
 def peer_rows(n_subjects=372, slope_sizes=(1000, 5000, 25_000), seconds=120.0):
@@ -77,7 +76,7 @@ def compare(model, what, path, programs, n_subjects, seconds):
                 one.process.close()
     if ours.failure:
         raise RuntimeError(f"aibmd failed on {what}: {ours.failure}")
-    first = Row(f"{what}: whole aibmd call", ours.seconds, series=_series(model, "aibmd"),
+    first = Row(f"{what}: whole aibmd call", ours.took, series=_series(model, "aibmd"),
                 subjects=n_subjects)  # fmt: skip
     return [first, *(to_row(one, ours, model, what, n_subjects) for one in others), *rows]
 
@@ -86,7 +85,7 @@ def run_rounds(contestants, model, path, seconds):
     """Every program once a round; slow ones sit out after their first fit."""
     for count in range(1 + ROUNDS):
         for one in contestants:
-            if one.failure or (count and one.said[0]["seconds"] > _SLOW):
+            if one.failure or (count and one.said[0]["wall"] > _SLOW):
                 continue
             try:
                 one.said.append(one.process.ask(model, path, seconds))
@@ -110,7 +109,7 @@ def to_row(one, ours, model, what, n_subjects):
     says = f"llf {loglik - expected:+.1e}, SE {apart:.0e}"
     if not (abs(loglik - expected) <= LOGLIK and apart <= SE):
         return Row(label, equal=f"not counted, another answer: {says}")
-    return Row(label, one.seconds, one.seconds / ours.seconds, "aibmd, with Satterthwaite df",
+    return compared(label, one.took, ours.took, "aibmd, with Satterthwaite df",
                equal=says, series=_series(model, _NAMES[one.process.program]),
                subjects=n_subjects)  # fmt: skip
 
@@ -127,5 +126,5 @@ def _left_out(what, program):
 def _is_quick(program, rows, seconds):
     """Whether five times the subjects may still fit into the time allowed."""
     mine = [row for row in rows if f": {_NAMES[program]} " in row.what]
-    took = mine[0].seconds if mine else None
-    return took is not None and 6 * took < seconds
+    took = mine[0].took if mine else None
+    return took is not None and 6 * took.wall < seconds

@@ -32,12 +32,12 @@ read_table <- function(path) {
 
 answer <- function(model, path) {
   d <- read_table(path)
-  started <- Sys.time()
+  started <- proc.time()
   f <- fit(model, d)
   se <- sqrt(diag(as.matrix(vcov(f))))
-  seconds <- as.numeric(difftime(Sys.time(), started, units = "secs"))
-  sprintf('{"seconds": %.9f, "loglik": %.12g, "se": [%s]}',
-    seconds, as.numeric(logLik(f)), numbers(sort(se)))
+  spent <- proc.time() - started
+  sprintf('{"seconds": %.6f, "wall": %.6f, "loglik": %.12g, "se": [%s]}',
+    spent[["user.self"]] + spent[["sys.self"]], spent[["elapsed"]], as.numeric(logLik(f)), numbers(sort(se)))
 }
 
 cat(sprintf('{"version": "%s (R %s)"}\n', packageVersion(package), getRversion()))

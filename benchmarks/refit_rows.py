@@ -36,12 +36,12 @@ def refit_rows(n_subjects=372, n_outcomes=512, rounds=5):
         },
         rounds,
     )
-    together, alone = took["together"] / n_outcomes, took["alone"] / ALONE
-    rate = 1 / together
+    together, alone = took["together"].each(n_outcomes), took["alone"].each(ALONE)
+    rate = 1 / together.processor
     return [
         Row(f"{what}: {n_outcomes} outcomes together, {rate:.0f} a second", together,
             together / alone, "engine from arrays, one by one", target, rate >= A_SECOND, equal),
-        Row(f"{what}: one by one, {1 / alone:.0f} a second", alone),
+        Row(f"{what}: one by one, {1 / alone.processor:.0f} a second", alone),
     ]  # fmt: skip
 
 

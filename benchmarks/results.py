@@ -19,8 +19,8 @@ QUOTED = (
     "visits 3.4 s. Quoted, not divided by ours."
 )
 _HEAD = (
-    "| what | median | ratio | against | target | result | answers agree within |",
-    "|---|---:|---:|---|---|---|---|",
+    "| what | processor | wall | ratio | against | target | result | answers agree within |",
+    "|---|---:|---:|---:|---|---|---|---|",
 )
 
 
@@ -47,14 +47,16 @@ def to_markdown(sections: dict[str, Sequence[Row]]) -> str:
     today = datetime.date.today().isoformat()
     lines = ["# Speed", "", f"{today}. {describe_machine()}", ""]
     lines += [
-        "Medians over interleaved rounds; a ratio has both its times from the same rounds.",
+        "Medians over interleaved rounds. Ratios and targets are of processor time (one thread), "
+        "which on an idle machine is the time on the wall.",
         "",
     ]
     for title, rows in sections.items():
         lines += [f"## {title}", "", *_HEAD, *map(_to_line, rows), ""]
     rows = [row for section in sections.values() for row in section if row.target]
     counts = {word: sum(row.result == word for row in rows) for word in ("pass", "FAIL")}
-    lines += [f"Targets: {counts['pass']} of {len(rows)} reached, {counts['FAIL']} not.", ""]
+    if rows:
+        lines += [f"Targets: {counts['pass']} of {len(rows)} reached, {counts['FAIL']} not.", ""]
     return "\n".join([*lines, QUOTED, ""])
 
 
@@ -80,12 +82,13 @@ def write_results(sections: dict[str, Sequence[Row]]) -> list[Path]:
 
 def _to_line(row: Row) -> str:
     ratio = "" if row.ratio is None else f"{row.ratio:.3g}"
-    cells = (row.what, format_seconds(row.seconds), ratio, row.against, row.target, row.result)
+    times = ("", "") if row.took is None else (row.took.processor, row.took.wall)
+    cells = (row.what, *map(format_seconds, times), ratio, row.against, row.target, row.result)
     return "| " + " | ".join([*cells, row.equal]) + " |"
 
 
-def format_seconds(seconds: float | None) -> str:
+def format_seconds(seconds: float | str) -> str:
     """Milliseconds below a second."""
-    if seconds is None:
-        return ""
+    if isinstance(seconds, str):
+        return seconds
     return f"{seconds * 1e3:.2f} ms" if seconds < 1 else f"{seconds:.2f} s"

@@ -3,12 +3,32 @@
 import gc
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 class UnequalAnswerError(Exception):
     """A contestant's numbers are not the judge's: its time does not count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """Medians of processor time and of the clock on the wall, seconds.
+
+    One thread that never waits takes the same of both; the processor's does not count what
+    other programs do in between, so ratios and targets are judged by it.
+    """
+
+    processor: float
+    wall: float
+
+    def each(self, count: int) -> "Took":
+        """Of one of `count` equal tasks."""
+        return Took(self.processor / count, self.wall / count)
+
+    def __truediv__(self, other: "Took") -> float:
+        return self.processor / other.processor
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +38,10 @@ class Row:
     Attributes
     ----------
     what : str
-    seconds : float or None
-        Median; None where nothing was timed.
+    took : Took or None
+        None where nothing was timed.
     ratio, against
-        Seconds over those of another row of the same run, and which.
+        Processor time over that of another row of the same rounds, and which.
     target : str
         As written in the table.
     passed : bool or None
@@ -33,7 +53,7 @@ class Row:
     """
 
     what: str
-    seconds: float | None = None
+    took: Took | None = None
     ratio: float | None = None
     against: str = ""
     target: str = ""
@@ -50,36 +70,46 @@ class Row:
         return "pass" if self.passed else "FAIL"
 
 
-def judged(what, seconds, limit, unit="s", **further):
+def judged(what: str, took: Took, limit: float, unit: str = "s", **further: Any) -> Row:
     """A row whose seconds have an upper limit, stated in `unit`."""
     scale = {"s": 1.0, "ms": 1e3}[unit]
-    return Row(
-        what, seconds, target=f"<= {limit:g} {unit}", passed=seconds * scale <= limit, **further
-    )
+    passed = took.processor * scale <= limit
+    return Row(what, took, target=f"<= {limit:g} {unit}", passed=passed, **further)
 
 
-def compared(what, seconds, base, against, limit=None, **further):
+def compared(
+    what: str, took: Took, base: Took, against: str, limit: float | None = None, **further: Any
+) -> Row:
     """A row judged by its ratio to another contestant of the same rounds."""
-    ratio = seconds / base
+    ratio = took / base
     target = "" if limit is None else f"<= {limit:g}"
     passed = None if limit is None else ratio <= limit
-    return Row(what, seconds, ratio, against, target, passed, **further)
+    return Row(what, took, ratio, against, target, passed, **further)
 
 
-def medians(contestants: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Seconds per contestant, {name: callable} -> {name: median}."""
-    times: dict[str, list[float]] = {name: [] for name in contestants}
+def medians(contestants: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Took]:
+    """{name: callable} -> {name: what it took}."""
+    times: dict[str, list[Took]] = {name: [] for name in contestants}
     for contestant in contestants.values():
         contestant()  # warm: imports, caches
     for _ in range(rounds):
         gc.collect()  # between rounds, not between contestants: it empties the processor's caches
         gc.disable()
         for name, contestant in contestants.items():
-            started = time.perf_counter()
+            processor, wall = time.process_time(), time.perf_counter()
             contestant()
-            times[name].append(time.perf_counter() - started)
+            wall, processor = time.perf_counter() - wall, time.process_time() - processor
+            times[name].append(Took(processor, wall))
         gc.enable()
-    return {name: statistics.median(values) for name, values in times.items()}
+    return {name: find_median(several) for name, several in times.items()}
+
+
+def find_median(several: Sequence[Took]) -> Took:
+    """Of processor and wall time, each on its own."""
+    return Took(
+        statistics.median(one.processor for one in several),
+        statistics.median(one.wall for one in several),
+    )
 
 
 def require(name: str, difference: float, tolerance: float) -> str:
