@@ -38,6 +38,7 @@ READERS = {
 }  # fmt: skip
 # (file, quantity) that no comparison with the engine reads, and why.
 NOT_READ = {
+    ("sas_dense", "den_df"): "joint df in SAS's basis of the hypothesis",
     ("fev", "theta"): "mmrm's own parameters; the oracle's tests read them",
     ("orthodont", "theta"): "mmrm's own parameters; the oracle's tests read them",
 }
@@ -49,12 +50,13 @@ class Sabotage:
     def __init__(self, only):
         self.only = only
         self.found = {}
-        self.missing = []
+        self.red = None  # the first test that was red before anything was broken
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session):
         if session.testsfailed:
-            sys.exit("tests could not be collected")
+            self.red = "collection"
+            return True
         from validation import sabotage, shifts
 
         defects = [(f"defect:{name}", tests) for name, (_, tests) in sabotage.DEFECTS.items()]
@@ -64,15 +66,11 @@ class Sabotage:
         self._attempt_all(session, [one for one in defects if self.only in one[0]])
         moved = [one for one in moved if self.only in one[0]]
         if moved:
-            self._require_green(session, {name for _, names in moved for name in names})
-            self._attempt_all(session, moved)
+            names = {name for _, names in moved for name in names}
+            self.red = _first_failure(_items(session, names))
+            if self.red is None:
+                self._attempt_all(session, moved)
         return True
-
-    def _require_green(self, session, names):
-        for item in _items(session, names):
-            red = _first_failure([item])
-            if red:
-                sys.exit(f"red before anything was broken: {red}")
 
     def _attempt_all(self, session, attempts):
         running, waiting = [], list(attempts)
@@ -133,6 +131,8 @@ def main():
     files = [str(path) for path in sorted(TESTS.rglob("test_*.py")) if path.stem in names]
     with open(os.devnull, "w") as quiet, redirect_stdout(quiet):
         pytest.main([*files, "-q", "-n", "0", "-p", "no:cacheprovider"], plugins=[run])
+    if run.red:
+        sys.exit(f"red before anything was broken: {run.red}")
     missed = [name for name, caught in run.found.items() if not caught or caught.startswith("none")]
     if not run.only and run.found:
         PAGE.write_text(render(run.found), encoding="utf-8")
