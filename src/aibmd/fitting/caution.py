@@ -1,5 +1,6 @@
 """Warnings a fit gives once, where the user called."""
 
+import sys
 import warnings
 
 import numpy as np
@@ -8,7 +9,8 @@ from aibmd.errors import ConvergenceWarning, DataWarning, SingularFitWarning
 from aibmd.fitting.mixed_fit import MixedFit
 from aibmd.model.pattern_likelihood import PatternCriterion
 
-_CALLER = 4
+# Share of subjects below which a change within them looks like a slip.
+_FEW = 0.05
 
 
 def warn_about(fit: MixedFit) -> None:
@@ -22,6 +24,7 @@ def warn_about(fit: MixedFit) -> None:
     if coding.dropped_columns:
         dropped = ", ".join(coding.dropped_columns)
         _warn(f"columns that repeat earlier ones were dropped: {dropped}", DataWarning)
+    _warn_labels(fit)
     for name, levels in coding.levels.items():
         if len(levels) == 1:
             _warn(
@@ -30,6 +33,41 @@ def warn_about(fit: MixedFit) -> None:
                 DataWarning,
             )
     _warn_undetermined(fit)
+
+
+def _warn_labels(fit: MixedFit) -> None:
+    """Labels that look like typing errors: they would make a group of one woman."""
+    rows = fit.design.rows
+    for name, levels in fit.coding.levels.items():
+        alike: dict[str, list[str]] = {}
+        for level in map(str, levels):
+            alike.setdefault(" ".join(level.split()).casefold(), []).append(level)
+        for same in alike.values():
+            if len(same) > 1:
+                labels = " and ".join(map(repr, same))
+                _warn(f"factor {name!r}: {labels} differ in blanks or case alone", DataWarning)
+    if fit.design.X is None:  # covariates constant within subjects, found while coding
+        return
+    for name in fit.coding.levels:
+        if name not in (fit.spec.visit, fit.spec.repeated) and name in rows.frame:
+            _warn_odd_subjects(fit, name)
+
+
+def _warn_odd_subjects(fit: MixedFit, name: str) -> None:
+    """A factor that changes within a few subjects alone is not meant to change."""
+    rows = fit.design.rows
+    code = rows.frame[name].astype("category").cat.codes.to_numpy()
+    lowest, highest = (np.full(fit.n_subjects, start) for start in (code.max(), code.min()))
+    np.minimum.at(lowest, rows.subject, code)
+    np.maximum.at(highest, rows.subject, code)
+    odd = np.flatnonzero(lowest != highest)
+    if 0 < len(odd) <= min(5, _FEW * fit.n_subjects):
+        who = ", ".join(map(str, rows.subjects.take(odd)))
+        _warn(
+            f"factor {name!r} changes within {len(odd)} of {fit.n_subjects} subjects ({who}) and "
+            "within no other; is that meant?",
+            DataWarning,
+        )
 
 
 def _warn_undetermined(fit: MixedFit) -> None:
@@ -51,5 +89,13 @@ def _warn_undetermined(fit: MixedFit) -> None:
         )
 
 
+def _outside() -> int:
+    """How far up the first frame outside the package is."""
+    frame, level = sys._getframe(1), 1
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("aibmd."):
+        frame, level = frame.f_back, level + 1  # type: ignore[assignment]
+    return level
+
+
 def _warn(message: str, category: type[Warning]) -> None:
-    warnings.warn(message, category, stacklevel=_CALLER + 1)
+    warnings.warn(message, category, stacklevel=_outside())

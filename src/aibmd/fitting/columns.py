@@ -10,7 +10,11 @@ from aibmd.vocabulary import SKELETAL_SITE, SUBJECT, TIME, VISIT
 
 
 def resolve_data(
-    data: "pd.DataFrame | Cohort", subject: str | None, visit: str | None, may_repeat: bool
+    data: "pd.DataFrame | Cohort",
+    subject: str | None,
+    visit: str | None,
+    may_repeat: bool,
+    together: str = f"repeated={SKELETAL_SITE!r}",
 ) -> tuple[pd.DataFrame, Any, Any]:
     """A table and its subject and visit columns.
 
@@ -21,12 +25,14 @@ def resolve_data(
         As given; a Cohort knows its own.
     may_repeat : bool
         Whether several skeletal sites of a woman may be in one model.
+    together : str
+        The option that puts them into one model, for the error.
     """
     if isinstance(data, pd.DataFrame):
         frame = data
     elif isinstance(data, Cohort):
         if not may_repeat:
-            _refuse_several_sites(data)
+            _refuse_several_sites(data, together)
         frame, subject, visit = data.to_frame(), subject or SUBJECT, visit or VISIT
     else:
         raise AibmdError(f"data is a {type(data).__name__}; give a DataFrame or a Cohort")
@@ -48,7 +54,13 @@ def check_column(frame: pd.DataFrame, role: str, name: Any, remedy: str) -> None
     """Refuse an option that names no column."""
     if name is None:
         raise AibmdError(f"{role}= is missing: {remedy}")
-    if name not in frame.columns:
+    try:
+        is_column = name in frame.columns
+    except TypeError:
+        is_column = False
+    if not is_column and not isinstance(name, str):
+        raise AibmdError(f"{role}= is the name of a column; it holds a {type(name).__name__}")
+    if not is_column:
         known = ", ".join(map(str, frame.columns))
         raise AibmdError(f"{role}={name!r} is not a column; the columns are {known}")
 
@@ -60,12 +72,11 @@ def check_options(frame: pd.DataFrame, **columns: str | None) -> None:
             check_column(frame, role, name, "")
 
 
-def _refuse_several_sites(cohort: Cohort) -> None:
+def _refuse_several_sites(cohort: Cohort, together: str) -> None:
     sites = cohort.skeletal_sites
     if len(sites) > 1:
         raise AibmdError(
             f"the cohort has {len(sites)} skeletal sites ({', '.join(sites)}) and one model takes "
-            "one: fit each on its own, for example "
-            f"fit_mmrm(formula, cohort.select(skeletal_site={sites[0]!r})), and adjust over "
-            f"sites; or fit all of them together with repeated={SKELETAL_SITE!r}"
+            f"one: fit each on its own, with cohort.select(skeletal_site={sites[0]!r}), and adjust "
+            f"over sites; or fit all of them together with {together}"
         )

@@ -115,7 +115,8 @@ def fit_lmm(
     """
     # 1. The specification.
     may_repeat = isinstance(random, Mapping) or residual_group is not None
-    frame, subject, cohort_visit = resolve_data(data, subject, visit, may_repeat)
+    together = "random={'subject_id': '1 + time', 'subject_id:skeletal_site': '1'}"
+    frame, subject, cohort_visit = resolve_data(data, subject, visit, may_repeat, together)
     needs_visit, needs_time = _residual_needs(residual)
     visit = (visit or cohort_visit) if needs_visit else None
     time = cohort_time(data, time) if needs_time else None

@@ -17,7 +17,7 @@ def format_summary(fit: "MixedFit") -> str:
     """Text of `MixedFit.summary`."""
     parts = [*_model(fit), "", *_data(fit), "", *_fit(fit), ""]
     parts += [*_random_part(fit), *_covariance(fit)]
-    return "\n".join([*parts, "Coefficients:", format_coefficients(fit)])
+    return "\n".join([*parts, "Coefficients, 95 % limits:", format_coefficients(fit)])
 
 
 def format_coefficients(fit: "MixedFit") -> str:
@@ -113,11 +113,16 @@ def _fit(fit: "MixedFit") -> list[str]:
     lines = [
         f"Convergence     {verdict} ({fit.engine.n_steps} steps,"
         f" gain left {certificate.gain_left:.1e})",
-        f"Log-likelihood  {fit.llf:.4f}   AIC {fit.aic:.2f}   BIC {fit.bic:.2f}"
+        f"{_criterion_name(fit)}  {fit.llf:.4f}   AIC {fit.aic:.2f}   BIC {fit.bic:.2f}"
         f"   ({_counted(fit)} counted, BIC over {_counted_units(fit)})",
     ]
     word = "note" if fit.converged else "problem"
     return lines + [f"  {word:13s} {message}" for message in certificate.messages]
+
+
+def _criterion_name(fit: "MixedFit") -> str:
+    weighted = fit.spec.sampling_weights is not None
+    return "Log pseudo-likelihood" if weighted else "Log-likelihood"
 
 
 def _counted(fit: "MixedFit") -> str:
@@ -164,6 +169,8 @@ def _standard_scale(fit: "MixedFit") -> list[str]:
 def _covariance(fit: "MixedFit") -> list[str]:
     if not fit.is_marginal:
         return []
+    if fit.choice is not None and (fit.choice.left is not None or not fit.choice.is_scheduled):
+        return _covariance_parameters(fit)
     tables = fit.covariance
     title = "Visit covariance (lower) and correlation (upper triangle)"
     if not isinstance(tables, dict):
@@ -172,6 +179,32 @@ def _covariance(fit: "MixedFit") -> list[str]:
     for label, table in tables.items():
         lines += [f"{title}{label and ', ' + label}:", _triangles(table), ""]
     return lines
+
+
+def _covariance_parameters(fit: "MixedFit") -> list[str]:
+    """Products and structures over times: their few parameters, not a matrix of all cells."""
+    parameters = fit.covariance_parameters
+    shown = pd.DataFrame(
+        {
+            "parameter": parameters.index,
+            "estimate": [f"{value:.5g}" for value in parameters],
+            "SD": [
+                f"{np.sqrt(value):.5g}" if is_variance and has_unit else ""
+                for value, is_variance, has_unit in zip(
+                    parameters,
+                    fit.engine.covariance.is_variance,
+                    fit.engine.covariance.has_unit,
+                    strict=True,
+                )
+            ],
+        }
+    )
+    lines = ["Covariance parameters:", shown.to_string(index=False)]
+    if fit.choice is not None and fit.choice.left is not None:
+        lines.append("Right of @ the first variance is one; fit.covariance is the whole matrix.")
+    if fit.choice is not None and not fit.choice.is_scheduled:
+        lines.append(f"Distance is in the unit of {fit.spec.time}.")
+    return [*lines, ""]
 
 
 def _triangles(table: pd.DataFrame) -> str:

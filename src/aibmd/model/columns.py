@@ -15,6 +15,10 @@ from aibmd.linalg.symmetric import FloatArray, IntArray
 from aibmd.model.coding import model_matrix
 from aibmd.model.formula import GuardedFormula
 
+# A text column with more levels than this, most of them numbers, is a number gone wrong.
+_FEW_LEVELS = 10
+_MOSTLY_NUMBERS = 0.8
+
 
 @dataclass(frozen=True, slots=True)
 class LevelCodes:
@@ -114,7 +118,27 @@ def as_factor(column: pd.Series) -> Any:
             "pd.to_numeric first"
         )
     codes, levels = pd.factorize(column, sort=True)
+    _refuse_numbers_as_text(column, levels)
     return pd.Categorical.from_codes(codes, categories=pd.Index(levels))
+
+
+def _refuse_numbers_as_text(column: pd.Series, levels: Any) -> None:
+    """A column of numbers with a word in it would become a factor of hundreds of levels."""
+    if len(levels) <= _FEW_LEVELS or pd.api.types.is_bool_dtype(column.dtype):
+        return
+    is_number = pd.to_numeric(pd.Series(list(levels), dtype=object), errors="coerce").notna()
+    if is_number.mean() < _MOSTLY_NUMBERS:
+        return
+    if is_number.all():
+        what = "holds numbers as text"
+    else:
+        word = list(levels)[int((~is_number).to_numpy().argmax())]
+        row = column.index[(column == word).to_numpy().argmax()]
+        what = f"holds numbers as text, and in row {row} {word!r}"
+    raise AibmdError(
+        f"column {column.name!r} {what}; convert it with pd.to_numeric, or make it a category if "
+        f"its {len(levels)} levels are meant as a factor"
+    )
 
 
 def _is_number(column: pd.Series) -> bool:

@@ -215,7 +215,7 @@ def _count_dropped(
     for name, role in needed.items():
         lost = keep & missing[name]
         if n_lost := int(lost.sum()):
-            dropped[f"missing {role} {name}"] = n_lost
+            dropped[f"missing {name}" if role == name else f"missing {role} {name}"] = n_lost
             keep &= ~lost
     return keep, dropped
 
