@@ -41,7 +41,9 @@ def statsmodels_fit(model, data):
 
     slope = slope_of(model)
     re_formula = "1" if slope == "1" else f"1 + {slope}"
-    fit = smf.mixedlm(model["formula"], data, groups="subject", re_formula=re_formula).fit(reml=True)
+    fit = smf.mixedlm(model["formula"], data, groups="subject", re_formula=re_formula).fit(
+        reml=True
+    )
     return _like_statsmodels(fit)
 
 
@@ -78,11 +80,18 @@ def mixedlm_fit(model, data):
         "loglik": float(getattr(fit.logLik(), "value", fit.logLik())),
         "names": list(fixed),
         "estimate": [float(v) for v in fixed.values()],
-        "df": {m: dict(zip(one.param_names, map(float, one.df))) for m, one in found.items()},
+        "df": {
+            m: dict(zip(one.param_names, map(float, one.df), strict=True))
+            for m, one in found.items()
+        },
         # (estimate, t, p): the standard error is their ratio.
         "se": {m: {n: float(row[0] / row[1]) for n, row in t.items()} for m, t in tables.items()},
         "converged": bool(mixedlm.convergence_ok(fit)),
     }
+
+
+def _by_name(found):
+    return {name: float(df) for name, df in zip(found.param_names, found.df, strict=True)}
 
 
 def lme_python_fit(model, data):
