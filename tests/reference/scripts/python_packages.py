@@ -80,10 +80,7 @@ def mixedlm_fit(model, data):
         "loglik": float(getattr(fit.logLik(), "value", fit.logLik())),
         "names": list(fixed),
         "estimate": [float(v) for v in fixed.values()],
-        "df": {
-            m: dict(zip(one.param_names, map(float, one.df), strict=True))
-            for m, one in found.items()
-        },
+        "df": {m: _by_name(one) for m, one in found.items()},
         # (estimate, t, p): the standard error is their ratio.
         "se": {m: {n: float(row[0] / row[1]) for n, row in t.items()} for m, t in tables.items()},
         "converged": bool(mixedlm.convergence_ok(fit)),
@@ -107,7 +104,8 @@ def lme_python_fit(model, data):
         "names": list(fit.fixed_names),
         "estimate": list(fit.coefficients),
         "se": list(fit.std_errors),
-        "variances": [list(row) for row in fit.var_corr],
+        # (group, effect, other effect, covariance); the last column, a standard deviation, is left.
+        "variances": [list(row[:4]) for row in fit.var_corr],
         "residual_variance": float(fit.sigma2),
         "converged": fit.converged,
     }
@@ -150,7 +148,7 @@ def main():
     meta["packages"]["numpy"] = version("numpy")
     out = {"meta": meta, "dataset": "models of random_slopes.json", "models": models}
     path = HERE / "peers" / "python_packages.json"
-    path.write_text(json.dumps(out, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(out, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
