@@ -1,4 +1,4 @@
-"""Every model of R mmrm: all structures, by arm, weighted, by time, with every kind of inference."""
+"""Every model of R mmrm: all structures, by arm, weighted, by time, every kind of inference."""
 
 import model_comparison as mc
 import peer_fits

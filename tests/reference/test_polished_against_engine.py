@@ -1,4 +1,4 @@
-"""Every model that dense.R polished, to the last digits: all structures, products, random effects."""
+"""Every model that dense.R polished, to the last digits: structures, products, random effects."""
 
 import model_comparison as mc
 import numpy as np

@@ -32,7 +32,9 @@ def test_bmd_scale_slopes_stop_far_below_the_optimum_and_say_converged():
     assert found["statsmodels"]["loglik"] < without_slopes < best - 14
     assert found["lme-python"]["loglik"] == pytest.approx(503.92, abs=0.01)
     assert found["lme-python"]["warnings"] == []
-    assert found["lme-python"]["variances"][1][3] < 1e-7 < polished("irregular_rs_reml").theta.iloc[2]
+    assert (
+        found["lme-python"]["variances"][1][3] < 1e-7 < polished("irregular_rs_reml").theta.iloc[2]
+    )
 
 
 def test_standard_errors_there_are_off_by_a_third_and_more():

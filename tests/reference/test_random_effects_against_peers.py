@@ -1,4 +1,4 @@
-"""Random effects: lme4 with lmerTest (observed) and pbkrtest (expected information), nlme, glmmTMB."""
+"""Random effects: lme4 with lmerTest (observed) and pbkrtest (expected), nlme, glmmTMB."""
 
 import model_comparison as mc
 import numpy as np
@@ -41,7 +41,7 @@ def test_lme4_has_the_same_optimum(file, key):
 def test_lmertest_and_pbkrtest(file, key, df_method):
     model = stored.load_model(file, key)
     if not any(b.df_method == df_method for b in model.blocks):
-        assert model.method == "ml" and df_method == "kenward_roger"
+        assert (model.method, df_method) == ("ml", "kenward_roger")
         return
     peer, information = OF_DF[df_method]
     block = model.block(df_method, information=information)

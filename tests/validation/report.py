@@ -8,6 +8,7 @@ of its tolerance is printed as that thousandth, since rounding errors differ bet
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -38,7 +39,16 @@ def show(difference, tolerance):
 def run_suites(folder):
     """Every suite, recording; the exit code of pytest."""
     environment = os.environ | {"AIBMD_VALIDATION": str(folder)}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *sys.argv[1:], *SUITES]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        *sys.argv[1:],
+        *SUITES,
+    ]
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 
@@ -147,8 +157,20 @@ numbers and breaks the engine on purpose, see `validation_sabotage.md`.
 """
 
 
+def dump(summary):
+    """JSON with a comparison a line, so that a change shows as one."""
+    held, lines = {}, []
+    for i, one in enumerate(summary["requirements"]):
+        for j, row in enumerate(one["comparisons"]):
+            held[f'"@{i}.{j}@"'] = json.dumps(row, ensure_ascii=False)
+        rows = [f"@{i}.{j}@" for j in range(len(one["comparisons"]))]
+        lines.append(one | {"comparisons": rows})
+    text = json.dumps(summary | {"requirements": lines}, indent=1, ensure_ascii=False)
+    return re.sub(r'"@\d+\.\d+@"', lambda found: held[found[0]], text) + "\n"
+
+
 def write(summary):
-    JSON.write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    JSON.write_text(dump(summary), encoding="utf-8")
     PAGE.write_text(render(summary), encoding="utf-8")
 
 

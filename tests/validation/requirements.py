@@ -30,7 +30,7 @@ REQUIREMENTS = (
         "oracle",
         "A dense textbook engine checks likelihood, score, information, Satterthwaite and "
         "Kenward-Roger for every structure, product, group and G + R combination",
-        ("test_criteria_against_oracle", "test_engine_against_oracle", "unit/model/test_likelihood"),
+        ("test_criteria_against_oracle", "test_engine_against_oracle", "model/test_likelihood"),
     ),
     Requirement(
         "oracle-itself",
@@ -76,7 +76,7 @@ REQUIREMENTS = (
         "exact",
         "Balanced designs: Kenward-Roger returns the exact tests of the mean squares; paired and "
         "two-sample tests are those of t.test and lm",
-        ("test_exact_against_engine", "_of_lm", "t_test", "is_the_analysis_of_covariance"),
+        ("test_exact_against_engine", "_of_lm", "paired_t_test", "is_the_analysis_of_covariance"),
     ),
     Requirement(
         "products",
@@ -161,7 +161,7 @@ NOT_COMPARED = (
     ("mmrm's second-order Kenward-Roger standard errors and F",
      "the second-order term is in the parameters of the program; ours are SAS's: see dense.R"),
     ("SAS's second order for `sp_exp`", "SAS takes second derivatives in the range, we in rho"),
-    ("clubSandwich's CR2", "another root; ours is mmrm's and dense.R's, and a test says they differ"),
+    ("clubSandwich's CR2", "another root; ours is mmrm's and dense.R's, a test says they differ"),
     ("SAS's df with `WEIGHT`", "350 where mmrm, nlme and we have 147 for the same mean"),
     ("SAS's joint Satterthwaite df", "another basis of the hypothesis: see the README"),
     ("SAS's between-within df of the intercept and of means",

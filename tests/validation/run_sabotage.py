@@ -1,4 +1,4 @@
-"""Break something on purpose, many times, and require a red test each time: `make validate-sabotage`.
+"""Break something on purpose, many times; each time a test must be red: `make validate-sabotage`.
 
 Tests are collected once. A defect is tried in a fork that has no fits yet; then every test must be
 green, which also makes every fit once; then a shifted reference is tried in a fork that has them.
@@ -59,7 +59,9 @@ class Sabotage:
             return True
         from validation import sabotage, shifts
 
-        defects = [(f"defect:{name}", tests) for name, (_, tests) in sabotage.DEFECTS.items()]
+        defects = [
+            (f"defect:{name}", tests) for name, (_, tests) in sabotage.list_defects().items()
+        ]
         moved = [(f"shift:{file}:{quantity}", names) for file, names in READERS.items()
                  for quantity in shifts.quantities(file)
                  if (file, quantity) not in NOT_READ]  # fmt: skip
@@ -127,9 +129,9 @@ def main():
     begin = time.monotonic()
     run = Sabotage(sys.argv[1] if len(sys.argv) > 1 else "")
     names = {n for one in READERS.values() for n in one}
-    names |= {n for _, tests in sabotage.DEFECTS.values() for n in tests}
+    names |= {n for _, tests in sabotage.list_defects().values() for n in tests}
     files = [str(path) for path in sorted(TESTS.rglob("test_*.py")) if path.stem in names]
-    with open(os.devnull, "w") as quiet, redirect_stdout(quiet):
+    with Path(os.devnull).open("w") as quiet, redirect_stdout(quiet):
         pytest.main([*files, "-q", "-n", "0", "-p", "no:cacheprovider"], plugins=[run])
     if run.red:
         sys.exit(f"red before anything was broken: {run.red}")
@@ -148,7 +150,7 @@ def render(found):
     parts = [_HEAD, "## Engine defects\n", "| defect | caught by |", "|---|---|"]
     for name, caught in found.items():
         if name.startswith("defect:"):
-            said = sabotage.DEFECTS[name.removeprefix("defect:")][0].__doc__
+            said = sabotage.list_defects()[name.removeprefix("defect:")][0].__doc__
             words = name.removeprefix("defect:").replace("_", " ")
             words += f" ({said.strip().rstrip('.')})" if said else ""
             parts.append(f"| {words} | {_show(caught)} |")
@@ -169,9 +171,9 @@ def _show(caught):
 
 _HEAD = """# What the tests notice
 
-Made by `make validate-sabotage`; nothing here is typed. Each line is one thing broken on purpose and
-the first test that went red. Defects are switched in from `tests/validation/sabotage.py`, never
-in the product; shifts move every number of one quantity in one stored file by ten of the tolerances
+Made by `make validate-sabotage`; nothing here is typed. Each line is one thing broken on purpose
+and the first test that went red. Defects are switched in from `tests/validation`, never in the
+product; shifts move every number of one quantity in one stored file by ten of the tolerances
 that `tests/tolerances.py` gives it.
 """
 

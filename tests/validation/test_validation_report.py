@@ -43,6 +43,7 @@ def test_every_difference_is_within_its_tolerance():
 
 def test_the_page_is_the_data():
     assert report.PAGE.read_text(encoding="utf-8") == report.render(SUMMARY)
+    assert report.JSON.read_text(encoding="utf-8") == report.dump(SUMMARY)
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,9 @@ def statsmodels_fit(model, data):
 
     slope = slope_of(model)
     re_formula = "1" if slope == "1" else f"1 + {slope}"
-    fit = smf.mixedlm(model["formula"], data, groups="subject", re_formula=re_formula).fit(reml=True)
+    fit = smf.mixedlm(model["formula"], data, groups="subject", re_formula=re_formula).fit(
+        reml=True
+    )
     return _like_statsmodels(fit)
 
 
@@ -78,11 +80,15 @@ def mixedlm_fit(model, data):
         "loglik": float(getattr(fit.logLik(), "value", fit.logLik())),
         "names": list(fixed),
         "estimate": [float(v) for v in fixed.values()],
-        "df": {m: dict(zip(one.param_names, map(float, one.df))) for m, one in found.items()},
+        "df": {m: _by_name(one) for m, one in found.items()},
         # (estimate, t, p): the standard error is their ratio.
         "se": {m: {n: float(row[0] / row[1]) for n, row in t.items()} for m, t in tables.items()},
         "converged": bool(mixedlm.convergence_ok(fit)),
     }
+
+
+def _by_name(found):
+    return {name: float(df) for name, df in zip(found.param_names, found.df, strict=True)}
 
 
 def lme_python_fit(model, data):
@@ -98,7 +104,8 @@ def lme_python_fit(model, data):
         "names": list(fit.fixed_names),
         "estimate": list(fit.coefficients),
         "se": list(fit.std_errors),
-        "variances": [list(row) for row in fit.var_corr],
+        # (group, effect, other effect, covariance); the last column, a standard deviation, is left.
+        "variances": [list(row[:4]) for row in fit.var_corr],
         "residual_variance": float(fit.sigma2),
         "converged": fit.converged,
     }
@@ -141,7 +148,7 @@ def main():
     meta["packages"]["numpy"] = version("numpy")
     out = {"meta": meta, "dataset": "models of random_slopes.json", "models": models}
     path = HERE / "peers" / "python_packages.json"
-    path.write_text(json.dumps(out, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(out, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
