@@ -4,11 +4,17 @@ import sys
 import warnings
 
 import numpy as np
+import pandas as pd
 
+from aibmd.cohort import Cohort
 from aibmd.errors import ConvergenceWarning, DataWarning, SingularFitWarning
 from aibmd.fitting.mixed_fit import MixedFit
 from aibmd.model.pattern_likelihood import PatternCriterion
+from aibmd.vocabulary import TIME, VISIT
 
+# Structures whose correlation depends on how many visits lie between.
+_COUNTS_VISITS = ("ar1", "ar1h", "toep", "toeph")
+_UNEVEN = 1.5
 # Share of subjects below which a change within them looks like a slip.
 _FEW = 0.05
 
@@ -33,6 +39,24 @@ def warn_about(fit: MixedFit) -> None:
                 DataWarning,
             )
     _warn_undetermined(fit)
+
+
+def warn_uneven(fit: MixedFit, data: "pd.DataFrame | Cohort") -> None:
+    """Structures that count visits, on a cohort whose visits lie unevenly in time."""
+    if not isinstance(data, Cohort) or fit.choice is None:
+        return
+    if fit.choice.right.name not in _COUNTS_VISITS or len(fit.visits) < 3:
+        return
+    times = data.scans.groupby(data.scans[VISIT].astype(str))[TIME].median()
+    at = times.reindex(list(fit.visits)).to_numpy(dtype=float)
+    gaps = np.diff(at)
+    if np.isfinite(gaps).all() and gaps.max() > _UNEVEN * gaps.min():
+        years = ", ".join(f"{value:.3g}" for value in at)
+        _warn(
+            f"covariance={fit.choice.text!r} counts visits as evenly spaced, and they are scanned "
+            f"at {years} years (medians); ad and adh do not, sp_exp takes the time itself",
+            DataWarning,
+        )
 
 
 def _warn_labels(fit: MixedFit) -> None:

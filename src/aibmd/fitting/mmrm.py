@@ -8,7 +8,7 @@ import pandas as pd
 from aibmd.cohort import Cohort
 from aibmd.errors import AibmdError, ConvergenceError
 from aibmd.fitting.attempts import Attempt, describe_attempts
-from aibmd.fitting.caution import warn_about
+from aibmd.fitting.caution import warn_about, warn_uneven
 from aibmd.fitting.columns import check_options, cohort_time, resolve_data
 from aibmd.fitting.equal_times import refuse_equal_times
 from aibmd.fitting.mixed_fit import MixedFit
@@ -172,6 +172,7 @@ def fit_mmrm(
             continue
         if fit.converged or len(choices) == 1:
             warn_about(fit)
+            warn_uneven(fit, data)
             return fit
         attempts.append(fit.attempts[-1])
     raise ConvergenceError(

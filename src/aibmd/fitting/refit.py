@@ -15,7 +15,7 @@ from aibmd.model.criteria import subject_criterion
 from aibmd.model.criterion import Criterion
 from aibmd.model.cross_products import CrossProducts
 from aibmd.model.design import Design, cell_codes, count_cells
-from aibmd.model.engine import EngineFit, _climb_and_certify, fit_engine
+from aibmd.model.engine import EngineFit, climb_and_certify, fit_engine
 from aibmd.model.least_squares import LeastSquares, residual_scale
 from aibmd.model.pattern_likelihood import PatternCriterion, residual_moments
 from aibmd.model.patterns import find_patterns
@@ -91,7 +91,7 @@ class Refitter:
         if not first.certificate.singular:  # from a boundary there is no way back inside
             units = np.where(first.covariance.has_unit, least_squares.scale**2, 1.0)
             try:
-                warm = _climb_and_certify(criterion, first.theta / units)
+                warm = climb_and_certify(criterion, first.theta / units)
             except ConvergenceError:
                 warm = None
             if warm is not None and warm.certificate.converged:

@@ -15,9 +15,13 @@ if TYPE_CHECKING:
 
 def format_summary(fit: "MixedFit") -> str:
     """Text of `MixedFit.summary`."""
+    return "\n".join([format_head(fit), "", "Coefficients, 95 % limits:", format_coefficients(fit)])
+
+
+def format_head(fit: "MixedFit") -> str:
+    """The summary without its coefficients: model, data, fit, covariance."""
     parts = [*_model(fit), "", *_data(fit), "", *_fit(fit), ""]
-    parts += [*_random_part(fit), *_covariance(fit)]
-    return "\n".join([*parts, "Coefficients, 95 % limits:", format_coefficients(fit)])
+    return "\n".join([*parts, *_random_part(fit), *_covariance(fit)]).rstrip()
 
 
 def format_coefficients(fit: "MixedFit") -> str:

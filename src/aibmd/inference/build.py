@@ -51,6 +51,8 @@ def build_inference(
     scale, Phi = fit.least_squares, fit.at.Phi
     n, p = scale.n_rows, scale.n_coefficients
     sandwich, column_df = None, np.empty(0)
+    if (vcov != "model" or chosen == "between_within") and (design is None or features is None):
+        raise ValueError(f"vcov={vcov!r}, df_method={chosen!r} need the design and its features")
     if vcov != "model" and design is not None and features is not None:
         sandwich = compute_sandwich(iterate_subjects(design, features, fit), Phi, vcov)
     if chosen == "between_within" and design is not None:

@@ -24,6 +24,9 @@ from aibmd.model.criterion import (
 from aibmd.model.least_squares import LeastSquares
 from aibmd.vocabulary import Method
 
+# Subjects whose matrices stay in the cache while they are worked on.
+_BLOCK = 8192
+
 
 @dataclass(frozen=True, slots=True)
 class EffectsProducts:
@@ -89,20 +92,22 @@ class EffectsCriterion:
         root = _square_root(np.tensordot(theta[:-1], self.directions, axes=1) / v)
         if root is None:
             return None
-        q = len(root)
-        N = np.tensordot(root, np.tensordot(data.ZZ, root, axes=(1, 0)), axes=(0, 0))
-        N = N.transpose(0, 2, 1) + np.eye(q)[:, :, None]  # (R1)
-        try:
-            inverse, log_det = invert_stacked(N)
-        except np.linalg.LinAlgError:  # effects so large beside v that rounding has taken over
-            return None
-        K = np.tensordot(root, np.tensordot(inverse, root, axes=(1, 1)), axes=(1, 0))
-        shrink = multiply_stacked(data.ZZ, K.transpose(0, 2, 1))
-        C = (data.ZZ - multiply_stacked(shrink, data.ZZ)) / v  # (R2)
-        D = (data.ZD - multiply_stacked(shrink, data.ZD)) / v
-        KD = multiply_stacked(K.transpose(0, 2, 1), data.ZD) * data.count
-        sums = (data.total - np.tensordot(data.ZD, KD, axes=((0, 2), (0, 2)))) / v  # (R3)
-        log_det_V = float(data.count @ log_det) + data.n_rows * float(np.log(v))
+        C, D = np.empty_like(data.ZZ), np.empty_like(data.ZD)
+        explained, log_det_V = np.zeros_like(data.total), data.n_rows * float(np.log(v))
+        for begin in range(0, data.ZZ.shape[2], _BLOCK):
+            block = slice(begin, begin + _BLOCK)
+            ZZ, ZD, count = data.ZZ[..., block], data.ZD[..., block], data.count[block]
+            try:
+                K, log_det = _woodbury(root, ZZ)
+            except np.linalg.LinAlgError:  # effects so large beside v that rounding takes over
+                return None
+            KD = multiply_stacked(K, ZD)
+            C[..., block] = (ZZ - multiply_stacked(multiply_stacked(ZZ, K), ZZ)) / v  # (R2)
+            D[..., block] = (ZD - multiply_stacked(ZZ, KD)) / v
+            for one, two in zip(ZD, KD * count, strict=True):
+                explained += one @ two.T
+            log_det_V += float(count @ log_det)
+        sums = (data.total - explained) / v  # (R3)
         work = _Work(C, D, 0.5 * (sums + sums.T))
         return evaluate_sums(work.sums, log_det_V, self.least_squares.n_rows, self.method, work)
 
@@ -169,6 +174,15 @@ class EffectsCriterion:
         # The trace of G Z'Z bounds every z'Gz from above.
         largest = float(np.einsum("uv,uvs->s", G, self.products.ZZ).max())
         return float(theta[-1] / (theta[-1] + max(largest, 0.0)))
+
+
+def _woodbury(root: FloatArray, ZZ: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """K = A N^-1 A' with N = I + A'Z'Z A, and log|N|, for G / v = A A' (R1)."""
+    A = root[:, :, None]
+    N = multiply_stacked(A.transpose(1, 0, 2), multiply_stacked(ZZ, A))
+    N += np.eye(len(root))[:, :, None]
+    inverse, log_det = invert_stacked(N)
+    return multiply_stacked(multiply_stacked(A, inverse), A.transpose(1, 0, 2)), log_det
 
 
 def _square_root(G: FloatArray) -> FloatArray | None:

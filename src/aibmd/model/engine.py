@@ -146,11 +146,11 @@ def fit_engine(criterion: Criterion, start: StartMoments) -> EngineFit:
 
 def _climb_from(criterion: Criterion, theta: FloatArray) -> EngineFit:
     """Climb, and go on inwards where a boundary of random effects is not the end."""
-    fit = _climb_and_certify(criterion, theta)
+    fit = climb_and_certify(criterion, theta)
     for _ in range(_MAX_ESCAPES):
         if fit.boundary.escape is None:
             break
-        fit = _climb_and_certify(criterion, fit.theta_scaled + fit.boundary.escape)
+        fit = climb_and_certify(criterion, fit.theta_scaled + fit.boundary.escape)
     return fit
 
 
@@ -196,7 +196,8 @@ def _rank_starts(criterion: Criterion, starts: list[FloatArray]) -> list[FloatAr
     return ranked[:_MAX_TOPS] if has_several_tops else ranked[:1]
 
 
-def _climb_and_certify(criterion: Criterion, theta: FloatArray) -> EngineFit:
+def climb_and_certify(criterion: Criterion, theta: FloatArray) -> EngineFit:
+    """Climb from theta and judge where it ends."""
     optimum = maximise(criterion, theta)
     if optimum is None:
         raise ConvergenceError("the likelihood cannot be evaluated at its start")

@@ -15,6 +15,8 @@ from aibmd.model.subject_coding import SubjectCoding
 _SAFE_SHARE = 3e-3
 # Subjects whose least squares the others are centred on.
 _PILOT = 20_000
+# Subjects gathered at once.
+_AT_ONCE = 50_000
 
 
 def collect_from_wide(
@@ -34,12 +36,10 @@ def collect_from_wide(
     """
     observed, members = _group_by_pattern(seen)
     pilot = _pilot_coefficients(coding, y, seen)
-    residual = y - coding.C @ coding.spread(pilot)
+    residual = coding.C @ coding.spread(pilot)
+    np.subtract(y, residual, out=residual)
     residual *= seen
-    grams = []
-    for rows in members:
-        stacked = np.column_stack([coding.C[rows], residual[rows]])
-        grams.append(stacked.T @ stacked)
+    grams = [_gram(coding.C, residual, rows) for rows in members]
     r = coding.C.shape[1]
     basis = _basis(coding, observed, [gram[:r, :r] for gram in grams])
     if basis is None:
@@ -74,6 +74,17 @@ def collect_from_wide(
         second=second,
         gram=np.concatenate(blocks),
     )
+
+
+def _gram(C: FloatArray, residual: FloatArray, rows: IntArray) -> FloatArray:
+    """Products of [c, r] over some subjects, a block of them at a time."""
+    width = C.shape[1] + residual.shape[1]
+    total = np.zeros((width, width))
+    for begin in range(0, len(rows), _AT_ONCE):
+        some = rows[begin : begin + _AT_ONCE]
+        stacked = np.column_stack([C[some], residual[some]])
+        total += stacked.T @ stacked
+    return total
 
 
 def _group_by_pattern(seen: BoolArray) -> tuple[BoolArray, list[IntArray]]:

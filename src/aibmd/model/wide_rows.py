@@ -6,7 +6,7 @@ words every refusal, then takes over.
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -145,7 +145,8 @@ def _spread(
     all_kept = bool(keep.all())
     n_kept = np.add.reduceat(keep, runs.starts, dtype=np.intp)
     has_rows = n_kept > 0
-    number = np.cumsum(has_rows) - 1  # codes of the subjects that keep a row
+    # Codes of the subjects that keep a row; four bytes, as there are as many as rows.
+    number = (np.cumsum(has_rows) - 1).astype(np.int32)
     row_subject = np.repeat(number, np.diff(runs.starts, append=len(y)))
     if not all_kept:
         row_subject, codes, y = row_subject[keep], codes[keep], y[keep]
@@ -159,7 +160,7 @@ def _spread(
     labels = tuple(str(level) for level in levels)
     if len(set(labels)) < len(labels):
         return None
-    at = row_subject * m + codes
+    at = row_subject * np.intp(m) + codes
     wide = np.zeros(n_subjects * m)
     seen = np.zeros(n_subjects * m, dtype=bool)
     wide[at], seen[at] = y, True
@@ -170,8 +171,8 @@ def _spread(
     rows = AnalysedRows(
         view=_view(data, formula, visit, subjects, visits, keep),
         y=np.array(y) if all_kept else y,
-        subject=row_subject,
-        visit=codes.astype(np.intp),
+        subject=cast(IntArray, row_subject),
+        visit=cast(IntArray, codes.astype(np.int32)),
         subjects=runs.labels if has_rows.all() else runs.labels[has_rows],
         visits=labels,
         visit_levels=tuple(levels),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from aibmd.files import write_atomic
 from aibmd.fitting import MixedFit, anova
+from aibmd.fitting.summary import format_head
 from aibmd.report.tables.csv_text import format_csv
 from aibmd.report.tables.display import DisplayTable
 from aibmd.report.tables.fit import (
@@ -63,7 +64,7 @@ def report_fit(
     tests = anova(fit)
     parts = [
         *([preface] if preface else []),
-        fit.summary().split("\nCoefficients:", 1)[0].rstrip(),
+        format_head(fit),
         _print(tabulate_coefficients(fit)),
         _print(tabulate_type_three(tests)),
     ]

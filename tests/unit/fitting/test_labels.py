@@ -70,3 +70,13 @@ def test_a_factor_that_is_meant_to_change_is_no_matter(table):
 def test_an_array_where_a_column_is_asked_for_is_told(table):
     with pytest.raises(AibmdError, match="weights= is the name of a column; it holds a ndarray"):
         aibmd.fit_mmrm("y ~ arm", table, subject="who", visit="visit", weights=np.ones(len(table)))
+
+
+def test_visits_far_apart_are_not_counted_as_neighbours_in_silence():
+    """The cohort is scanned at years 0, 1, 3, 5 and 10."""
+    spine = aibmd.load_cohort("brex").select(skeletal_site="lumbar_spine")
+    with pytest.warns(DataWarning, match=r"counts visits as evenly spaced, and .* 0, 1, 3, .* 10"):
+        aibmd.fit_mmrm("bmd ~ visit", spine, covariance="ar1")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        aibmd.fit_mmrm("bmd ~ visit", spine, covariance="adh")

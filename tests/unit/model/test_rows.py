@@ -36,7 +36,7 @@ def test_each_dropped_row_is_counted_once_under_its_first_reason(trial):
     found = select(trial)
     assert found.dropped == {
         "missing subject who": 1,
-        "missing visit visit": 1,
+        "missing visit": 1,
         "missing response y": 2,
         "missing covariate base": 1,
     }
