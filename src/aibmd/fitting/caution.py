@@ -51,7 +51,7 @@ def warn_uneven(fit: MixedFit, data: "pd.DataFrame | Cohort") -> None:
     at = times.reindex(list(fit.visits)).to_numpy(dtype=float)
     gaps = np.diff(at)
     if np.isfinite(gaps).all() and gaps.max() > _UNEVEN * gaps.min():
-        years = ", ".join(f"{value:.3g}" for value in at)
+        years = ", ".join(f"{round(value, 1) + 0.0:g}" for value in at)
         _warn(
             f"covariance={fit.choice.text!r} counts visits as evenly spaced, and they are scanned "
             f"at {years} years (medians); ad and adh do not, sp_exp takes the time itself",
