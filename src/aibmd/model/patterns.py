@@ -49,11 +49,11 @@ def find_patterns(subject: IntArray, visit: IntArray, n_visits: int) -> VisitPat
     starts = np.flatnonzero(np.diff(subject[order], prepend=-1))
     lengths = np.diff(starts, append=len(order))
     keys = _pattern_keys(visit[order], starts, n_visits)
-    _, first, inverse, counts = np.unique(
-        keys, return_index=True, return_inverse=True, return_counts=True
-    )
-    by_pattern = np.argsort(inverse, kind="stable")
-    members = np.split(by_pattern, np.cumsum(counts)[:-1])
+    by_pattern = np.argsort(keys, kind="stable")
+    in_order = keys[by_pattern]
+    first = np.flatnonzero(np.concatenate([[True], in_order[1:] != in_order[:-1]]))
+    members = np.split(by_pattern, first[1:])
+    counts = np.diff(first, append=len(keys))
     rows = tuple(order[starts[block][:, None] + np.arange(lengths[block[0]])] for block in members)
     observed = np.zeros((len(first), n_visits), dtype=bool)
     for pattern, block in enumerate(rows):
