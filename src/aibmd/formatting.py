@@ -4,6 +4,7 @@ Statistics code never rounds; whatever prints a number asks here.
 """
 
 import math
+from collections.abc import Iterable
 from typing import Final
 
 MISSING: Final = "–"
@@ -26,6 +27,21 @@ def format_number(value: float, digits: int = 3) -> str:
         return "Inf" if value > 0 else "-Inf"
     text = f"{value:.{digits}f}"
     return text[1:] if text.startswith("-") and float(text) == 0 else text
+
+
+def significant_digits(std_errors: Iterable[float], significant: int = 3) -> int:
+    """Decimals that show the smallest standard error to three digits; between 2 and 8.
+
+    Examples
+    --------
+    >>> significant_digits([0.31, 0.335]), significant_digits([0.00042, 1.2])
+    (3, 6)
+    """
+    positive = [value for value in std_errors if 0.0 < value < math.inf]
+    if not positive:
+        return 4
+    decimals = significant - 1 - math.floor(math.log10(min(positive)))
+    return min(max(decimals, 2), 8)
 
 
 def format_p_value(value: float) -> str:

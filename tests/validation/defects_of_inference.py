@@ -9,7 +9,7 @@ import numpy as np
 from validation.sabotage import MMRM, POLISHED, defect, patch
 
 
-@defect(POLISHED)
+@defect(POLISHED, "model-observed")
 def expected_for_observed_information():
     from aibmd.inference import build
 
@@ -17,7 +17,7 @@ def expected_for_observed_information():
     patch.setattr(build, "compute_theta_vcov", lambda fit, kind: right(fit, "expected"))
 
 
-@defect(POLISHED)
+@defect(POLISHED, "model-expected")
 def observed_for_expected_information():
     from aibmd.inference import build
 
@@ -25,14 +25,14 @@ def observed_for_expected_information():
     patch.setattr(build, "compute_theta_vcov", lambda fit, kind: right(fit, "observed"))
 
 
-@defect(POLISHED)
+@defect(POLISHED, "kenward_roger-observed")
 def kenward_roger_covariance_not_adjusted():
     from aibmd.inference import kenward_roger
 
     patch.setattr(kenward_roger, "compute_adjusted_vcov", lambda fit, *rest: fit.Phi)
 
 
-@defect(POLISHED)
+@defect(POLISHED, "ar1_reml-kenward_roger-kenward_roger_second")
 def second_order_of_kenward_roger_left_out():
     from aibmd.inference import kenward_roger
 
@@ -41,7 +41,7 @@ def second_order_of_kenward_roger_left_out():
     patch.setattr(kenward_roger, "compute_adjusted_vcov", wrong)
 
 
-@defect(MMRM)
+@defect(MMRM, "type_three[fev-mmrm_us_reml-kenward")
 def kenward_roger_f_not_scaled():
     from aibmd.inference import kenward_roger
 
@@ -51,7 +51,7 @@ def kenward_roger_f_not_scaled():
     )
 
 
-@defect(f"{MMRM} {POLISHED}")
+@defect(f"{MMRM} {POLISHED}", "CR2")
 def cr2_root_replaced_by_identity():
     from aibmd.inference import sandwich
 
@@ -65,7 +65,7 @@ def cr2_root_replaced_by_identity():
     )
 
 
-@defect(POLISHED)
+@defect(POLISHED, "CR3")
 def cr3_with_the_root_of_cr2():
     from aibmd.inference import sandwich
 
@@ -79,7 +79,7 @@ def cr3_with_the_root_of_cr2():
     )
 
 
-@defect(MMRM)
+@defect(MMRM, "test_coefficients")
 def satterthwaite_gradient_sign():
     """One element of the gradient has the wrong sign."""
     from aibmd.inference import satterthwaite
@@ -105,7 +105,7 @@ def boundary_parameters_kept_in_w():
     patch.setattr(build, "compute_theta_vcov", wrong)
 
 
-@defect(MMRM)
+@defect(MMRM, "test_coefficients")
 def df_from_maximum_likelihood_under_reml():
     from aibmd.inference import build
 
@@ -118,7 +118,7 @@ def df_from_maximum_likelihood_under_reml():
     patch.setattr(build, "compute_theta_vcov", wrong)
 
 
-@defect(MMRM)
+@defect(MMRM, "between_within")
 def between_within_counts_every_column_between():
     from aibmd.inference import build
 
@@ -128,7 +128,7 @@ def between_within_counts_every_column_between():
     )
 
 
-@defect("test_means_adjusted test_means_against_peers test_mmrm_against_peers")
+@defect("test_means_adjusted test_means_against_peers test_mmrm_against_peers", "test_coefficients")
 def p_values_of_one_side():
     from aibmd.fitting import mixed_fit
 

@@ -42,14 +42,14 @@ def visits_reindexed():
     patch.setattr(AnalysedRows, "__post_init__", wrong)
 
 
-@defect(MMRM)
+@defect(MMRM, "weights")
 def weights_not_applied():
     from aibmd.model import design
 
     patch.setattr(design, "_apply_weights", lambda X, rows: (X, rows.y, 0.0))
 
 
-@defect(MMRM)
+@defect(MMRM, "weights")
 def log_weights_left_out_of_the_constant():
     from aibmd.model import design
 
@@ -57,7 +57,7 @@ def log_weights_left_out_of_the_constant():
     patch.setattr(design, "_apply_weights", lambda X, rows: (*right(X, rows)[:2], 0.0))
 
 
-@defect(POLISHED)
+@defect(POLISHED, "observed-fev_dense-ar1")
 def curvature_of_sigma_left_out_of_the_observed_information():
     """Second derivatives of V are dropped from (M6)."""
     from aibmd.model.pattern_likelihood import PatternCriterion
@@ -67,7 +67,7 @@ def curvature_of_sigma_left_out_of_the_observed_information():
         patch.setattr(criterion, "_curvature", lambda self, theta, *rest: None)
 
 
-@defect(POLISHED)
+@defect(POLISHED, "products-")
 def kronecker_factors_swapped():
     """The structure of the sites is given to the visits and the other way round."""
     from aibmd.fitting import mmrm
@@ -81,7 +81,7 @@ def kronecker_factors_swapped():
     patch.setattr(mmrm, "parse_covariance", wrong)
 
 
-@defect(MMRM)
+@defect(MMRM, "by_arm")
 def group_parameters_shared():
     from aibmd.fitting import mmrm
 
@@ -93,7 +93,7 @@ def group_parameters_shared():
     )  # fmt: skip
 
 
-@defect(MMRM)
+@defect(MMRM, "spatial")
 def times_rounded_to_visits():
     """sp_exp takes the number of the record for its time."""
     from aibmd.model.rows import AnalysedRows
@@ -108,7 +108,7 @@ def times_rounded_to_visits():
     patch.setattr(AnalysedRows, "__post_init__", wrong)
 
 
-@defect("test_random_effects_against_peers")
+@defect("test_random_effects_against_peers", "rs_reml")
 def effects_taken_as_uncorrelated():
     from aibmd.fitting import lmm
 
@@ -118,7 +118,7 @@ def effects_taken_as_uncorrelated():
     )
 
 
-@defect(POLISHED)
+@defect(POLISHED, "residual_group")
 def residual_variance_shared_by_groups():
     from aibmd.fitting import lmm
 

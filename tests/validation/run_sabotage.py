@@ -60,15 +60,16 @@ class Sabotage:
         from validation import sabotage, shifts
 
         defects = [
-            (f"defect:{name}", tests) for name, (_, tests) in sabotage.list_defects().items()
+            (f"defect:{name}", tests, first)
+            for name, (_, tests, first) in sabotage.list_defects().items()
         ]
-        moved = [(f"shift:{file}:{quantity}", names) for file, names in READERS.items()
+        moved = [(f"shift:{file}:{quantity}", names, f"{file}-") for file, names in READERS.items()
                  for quantity in shifts.quantities(file)
                  if (file, quantity) not in NOT_READ]  # fmt: skip
         self._attempt_all(session, [one for one in defects if self.only in one[0]])
         moved = [one for one in moved if self.only in one[0]]
         if moved:
-            names = {name for _, names in moved for name in names}
+            names = {name for _, names, _ in moved for name in names}
             self.red = _first_failure(_items(session, names))
             if self.red is None:
                 self._attempt_all(session, moved)
@@ -78,8 +79,8 @@ class Sabotage:
         running, waiting = [], list(attempts)
         while running or waiting:
             while waiting and len(running) < AT_ONCE:
-                name, names = waiting.pop(0)
-                running.append((name, *_fork(name, _items(session, names, name))))
+                name, names, first = waiting.pop(0)
+                running.append((name, *_fork(name, _items(session, names, first))))
             name, child, read = running.pop(0)
             with os.fdopen(read, "rb") as pipe:
                 self.found[name] = pickle.load(pipe)
@@ -87,11 +88,10 @@ class Sabotage:
             print(f"{name}: {self.found[name] or 'NOT CAUGHT'}", file=sys.stderr, flush=True)
 
 
-def _items(session, names, attempt=""):
-    """Tests of some files; those that name the shifted file in their id first."""
-    file = f"{attempt.split(':')[1]}-" if attempt.startswith("shift:") else ""
+def _items(session, names, first=""):
+    """Tests of some files; those first whose id holds a text."""
     found = [item for item in session.items if item.path.stem in names]
-    return sorted(found, key=lambda item: file not in item.nodeid)
+    return sorted(found, key=lambda item: first not in item.nodeid)
 
 
 def _first_failure(items):
@@ -129,7 +129,7 @@ def main():
     begin = time.monotonic()
     run = Sabotage(sys.argv[1] if len(sys.argv) > 1 else "")
     names = {n for one in READERS.values() for n in one}
-    names |= {n for _, tests in sabotage.list_defects().values() for n in tests}
+    names |= {n for _, tests, _ in sabotage.list_defects().values() for n in tests}
     files = [str(path) for path in sorted(TESTS.rglob("test_*.py")) if path.stem in names]
     with Path(os.devnull).open("w") as quiet, redirect_stdout(quiet):
         pytest.main([*files, "-q", "-n", "0", "-p", "no:cacheprovider"], plugins=[run])

@@ -7,11 +7,11 @@ DEFECTS = {}
 MMRM, POLISHED = "test_mmrm_against_peers", "test_polished_against_engine"
 
 
-def defect(tests):
-    """Register a defect with the test files that are run against it."""
+def defect(tests, first=""):
+    """Register a defect with the test files that are run against it, likely tests first."""
 
     def register(function):
-        DEFECTS[function.__name__] = (function, tests.split())
+        DEFECTS[function.__name__] = (function, tests.split(), first)
         return function
 
     return register

@@ -10,6 +10,7 @@ from aibmd.errors import AibmdError
 from aibmd.fitting.covariance_tables import effects_terms, residual_term
 from aibmd.fitting.mixed_fit import MixedFit
 from aibmd.fitting.new_effects import code_random_columns
+from aibmd.fitting.new_rows import code_labels
 from aibmd.fitting.residuals import effects_covariance
 from aibmd.model.covariance.compositions import GroupedTerm
 from aibmd.model.subject_rows import iterate_subjects
@@ -70,21 +71,23 @@ def icc(fit: MixedFit, at: Mapping[str, Any] | None = None) -> float | pd.Series
     fit : MixedFit
         With random effects.
     at : mapping, optional
-        Value of each column of the random slopes, for example ``{"time": 0}``. With random
-        slopes the correlation changes over time, so it is needed then.
+        Value of each column of the random effects, for example ``{"time": 0}``. With random
+        slopes the correlation changes over time, so it is needed then. A level of the
+        ``residual_group`` column asks for that level alone.
 
     Returns
     -------
     float, Series or DataFrame
         A number; by grouping where there are several: the correlation of two scans that share
-        the level of this grouping and of those before it. By level with ``residual_group``:
-        of two scans both of that level.
+        the level of this grouping and of those before it. By level with ``residual_group``
+        where `at` names none: of two scans both of that level, by its own residual variance
+        and, where its column is one of the random effects too, its own row of Z.
 
     Raises
     ------
     AibmdError
-        A marginal model; random slopes without `at`; a residual structure whose variance
-        differs from visit to visit.
+        A marginal model; random slopes without `at`; a level the fit has not seen; a residual
+        structure whose variance differs from visit to visit.
 
     Notes
     -----
@@ -103,29 +106,61 @@ def icc(fit: MixedFit, at: Mapping[str, Any] | None = None) -> float | pd.Series
     >>> 0 < aibmd.icc(fit) < 1
     True
     """
-    groupings, shared = [], []
-    for (term, theta), (columns, z) in zip(
-        effects_terms(fit), code_random_columns(fit, dict(at or {})), strict=True
-    ):
-        if z is None:
-            raise AibmdError(
-                f"the random effects of {term.grouping!r} depend on {', '.join(columns)}; give "
-                f"the values at which to compute the correlation, for example at={{"
-                f"{columns[0]!r}: 0}}"
-            )
-        groupings.append(term.grouping)
-        shared.append(float(z @ term.matrix(theta) @ z))
-    between = np.cumsum(shared)
-    errors = _residual_variances(fit)
-    table = pd.DataFrame(
-        {level: between / (between[-1] + error) for level, error in errors.items()},
-        index=pd.Index(groupings, name="grouping"),
-    )
+    groupings = [term.grouping for term, _ in effects_terms(fit)]
+    errors, table = _residual_variances(fit), {}
+    for level, values in _points_by_level(fit, dict(at or {})).items():
+        between = np.cumsum(_shared_variances(fit, values))
+        table[level] = between / (between[-1] + errors[level])
+    return _in_shape(pd.DataFrame(table, index=pd.Index(groupings, name="grouping")))
+
+
+def _in_shape(table: pd.DataFrame) -> float | pd.Series | pd.DataFrame:
+    """A number or a Series where there is one level, one grouping or both."""
     if table.shape == (1, 1):
         return float(table.to_numpy()[0, 0])
     if table.shape[1] == 1:
         return table.iloc[:, 0].rename("icc")
     return table.iloc[0].rename("icc") if len(table) == 1 else table
+
+
+def _points_by_level(fit: MixedFit, at: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Residual level -> values of the columns of Z there; one nameless level without levels."""
+    codes, name = fit.design.rows.residual_group, fit.spec.residual_group
+    if codes is None or name is None:
+        return {"": at}
+    if name in at:
+        asked = pd.DataFrame({name: [at[name]]})
+        return {codes.labels[int(code_labels(asked, name, "residual group", codes.labels)[0])]: at}
+    columns = fit.design.rows.effects_frame
+    if name not in columns:
+        return dict.fromkeys(codes.labels, at)
+    first = [int(np.argmax(codes.codes == code)) for code in range(len(codes.labels))]
+    own = columns[name].iloc[first].tolist()
+    return {label: at | {name: value} for label, value in zip(codes.labels, own, strict=True)}
+
+
+def _shared_variances(fit: MixedFit, at: dict[str, Any]) -> list[float]:
+    """Variance of the effects at these values, z'Gz, of each grouping."""
+    shared = []
+    for (term, theta), (columns, z) in zip(
+        effects_terms(fit), code_random_columns(fit, at), strict=True
+    ):
+        if z is None:
+            example = {name: at.get(name, _example(fit, name)) for name in columns}
+            raise AibmdError(
+                f"the random effects of {term.grouping!r} depend on {', '.join(columns)}; give "
+                f"the values at which to compute the correlation, for example at={example}"
+            )
+        shared.append(float(z @ term.matrix(theta) @ z))
+    return shared
+
+
+def _example(fit: MixedFit, name: str) -> Any:
+    """A value that a column of the random effects may take: a level of a factor, else zero."""
+    column = fit.design.rows.effects_frame[name]
+    if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype):
+        return 0
+    return column.iloc[:1].tolist()[0]
 
 
 def _residual_variances(fit: MixedFit) -> dict[str, float]:

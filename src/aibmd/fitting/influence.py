@@ -6,13 +6,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from aibmd.errors import AibmdError
+from aibmd.fitting.influence_table import format_influence
 from aibmd.fitting.left_out import LeftOut, leave_out
 from aibmd.fitting.mixed_fit import MixedFit
 from aibmd.fitting.wald import as_matrix, reduce_to_kept
+from aibmd.inference.estimates import LinearEstimates
 from aibmd.linalg.symmetric import FloatArray
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class SubjectInfluence:
     """Every subject left out once. One row per subject, her label as index.
 
@@ -34,6 +37,9 @@ class SubjectInfluence:
         ``L beta`` without her, likewise.
     contrast_std_errors : DataFrame or None
         Model-based standard error of each, exact at fixed covariance parameters.
+    estimates : DataFrame
+        With all women, a row for each column of `contrasts`, or of `coefficients` where there
+        are none: ``estimate`` and the fit's own ``std_error``, in which shifts are printed.
     """
 
     by_subject: pd.DataFrame
@@ -43,10 +49,24 @@ class SubjectInfluence:
     contrasts: pd.DataFrame | None
     contrasts_one_step: pd.DataFrame | None
     contrast_std_errors: pd.DataFrame | None
+    estimates: pd.DataFrame
 
     def to_frame(self) -> pd.DataFrame:
-        """The table by subject, most influential first."""
-        return self.by_subject.sort_values("cooks_distance", ascending=False, kind="stable")
+        """The table by subject, largest ``cooks_distance`` first.
+
+        Women who alone determine a coefficient have none and stand before all; ties stay in
+        the order of the data.
+        """
+        return self.by_subject.sort_values(
+            "cooks_distance", ascending=False, kind="stable", na_position="first"
+        )
+
+    def summary(self) -> str:
+        """A few lines: each function with all women and without those who move it most."""
+        return format_influence(self)
+
+    def __repr__(self) -> str:
+        return self.summary()
 
 
 def influence(fit: MixedFit, L: Any = None) -> SubjectInfluence:
@@ -57,18 +77,21 @@ def influence(fit: MixedFit, L: Any = None) -> SubjectInfluence:
     Parameters
     ----------
     fit : MixedFit
-    L : array (r, p) or DataFrame, optional
-        Linear functions of the coefficients as in `aibmd.wald_test`; the index of a DataFrame
-        names them, for example the ``L`` of marginal means.
+    L : array (r, p), DataFrame or LinearEstimates, optional
+        Linear functions of the coefficients as in `aibmd.wald_test`, named by the index of a
+        DataFrame; or marginal means or contrasts of this fit, named by their identifier
+        columns (several make a MultiIndex). Rows of those that are not estimable hold NaN.
+        Functions are on the linear scale, also where the estimates print percent.
 
     Returns
     -------
     SubjectInfluence
+        Prints the women who move each function most.
 
     Raises
     ------
     NotEstimableError, AibmdError
-        `L` is not estimable or of another shape.
+        `L` is not estimable, of another shape, or estimates of another fit.
 
     Notes
     -----
@@ -92,6 +115,9 @@ def influence(fit: MixedFit, L: Any = None) -> SubjectInfluence:
     >>> found = aibmd.influence(fit)
     >>> bool(abs(found.by_subject["leverage"].sum() - len(fit.params)) < 1e-8)
     True
+    >>> means = aibmd.emmeans(fit, "arm", by="visit")
+    >>> list(aibmd.influence(fit, means).contrasts.columns.names)
+    ['arm', 'visit']
     """
     matrix, rows = _read_functions(fit, L)
     found = _collect(fit, matrix)
@@ -121,6 +147,9 @@ def influence(fit: MixedFit, L: Any = None) -> SubjectInfluence:
         contrasts=table(beta @ matrix.T, rows) if asked else None,
         contrasts_one_step=table(moved @ matrix.T, rows) if asked else None,
         contrast_std_errors=table(np.sqrt(found["variance"]), rows) if asked else None,
+        estimates=_estimate(fit, matrix, rows)
+        if asked
+        else _estimate(fit, np.eye(len(names)), pd.Index(names)),
     )
 
 
@@ -128,8 +157,30 @@ def _read_functions(fit: MixedFit, L: Any) -> tuple[FloatArray, pd.Index]:
     """L over the estimated coefficients, and what its rows are called."""
     if L is None:
         return np.empty((0, len(fit.inference.beta))), pd.RangeIndex(0)
+    if isinstance(L, LinearEstimates):
+        return _functions_of(fit, L)
     matrix = reduce_to_kept(fit, as_matrix(fit, L))
     return matrix, L.index if isinstance(L, pd.DataFrame) else pd.RangeIndex(len(matrix))
+
+
+def _functions_of(fit: MixedFit, estimates: LinearEstimates) -> tuple[FloatArray, pd.Index]:
+    theirs, ours = estimates.inference.beta, fit.inference.beta
+    if len(theirs) != len(ours) or not np.allclose(theirs, ours, rtol=1e-6):
+        raise AibmdError(
+            "L holds estimates of another fit: its coefficients are not those of this one; "
+            "compute them from this fit"
+        )
+    labels = estimates.labels
+    several = labels.shape[1] > 1
+    index = pd.MultiIndex.from_frame(labels) if several else pd.Index(labels.iloc[:, 0])
+    return estimates.L, index
+
+
+def _estimate(fit: MixedFit, matrix: FloatArray, names: pd.Index) -> pd.DataFrame:
+    """With all women, by the covariance that the fit's tests use."""
+    variance = np.einsum("rp,pq,rq->r", matrix, fit.inference.vcov, matrix)
+    columns = {"estimate": matrix @ fit.inference.beta, "std_error": np.sqrt(variance)}
+    return pd.DataFrame(columns, index=names)
 
 
 def _collect(fit: MixedFit, matrix: FloatArray) -> dict[str, FloatArray]:

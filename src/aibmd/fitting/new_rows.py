@@ -112,15 +112,15 @@ def _join_features(fit: "MixedFit", newdata: pd.DataFrame) -> RowFeatures:
         visit = _codes_of(newdata, spec.visit, "visit", list(given), levels)
     repeated = None
     if spec.repeated is not None and rows.repeated is not None:
-        repeated = _label_codes(newdata, spec.repeated, "repeated", rows.repeated.labels)
+        repeated = code_labels(newdata, spec.repeated, "repeated", rows.repeated.labels)
     if repeated is not None and old.repeated is None:
         visit, repeated = repeated * max(len(rows.visits), 1) + visit, None
     group = residual_group = time = None
     if rows.group is not None and spec.group is not None:
-        group = _label_codes(newdata, spec.group, "group", rows.group.labels)
+        group = code_labels(newdata, spec.group, "group", rows.group.labels)
     if rows.residual_group is not None and spec.residual_group is not None:
         labels = rows.residual_group.labels
-        residual_group = _label_codes(newdata, spec.residual_group, "residual group", labels)
+        residual_group = code_labels(newdata, spec.residual_group, "residual group", labels)
     if old.time is not None and spec.time is not None:
         time = as_numbers(known_column(newdata, spec.time, "time")[spec.time], "time")
     return RowFeatures(
@@ -141,7 +141,8 @@ def _are_numbers(newdata: pd.DataFrame, name: str) -> bool:
     return name in newdata.columns and pd.api.types.is_numeric_dtype(newdata[name].dtype)
 
 
-def _label_codes(newdata: pd.DataFrame, name: str, role: str, labels: tuple[str, ...]) -> IntArray:
+def code_labels(newdata: pd.DataFrame, name: str, role: str, labels: tuple[str, ...]) -> IntArray:
+    """Place of each value of a column among the labels of a factor of the fit."""
     if _are_numbers(newdata, name):
         try:
             numbers: list[Any] = [float(label) for label in labels]

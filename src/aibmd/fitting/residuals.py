@@ -82,13 +82,18 @@ def residuals(
 
 
 def residual_columns(fit: "MixedFit") -> dict[str, FloatArray]:
-    """Columns that `MixedFit.augment` adds beside fitted value and residual."""
+    """Columns that `MixedFit.augment` adds beside fitted value and residual.
+
+    Marginal, about X beta, where the name does not say ``conditional``.
+    """
     kinds: tuple[ResidualKind, ...] = ("pearson", "studentised", "cholesky")
     columns = {f"resid_{kind}": residuals(fit, kind).to_numpy() for kind in kinds}
     if not fit.is_marginal:
         conditional = residuals(fit, "raw", "conditional").to_numpy()
         columns["fitted_conditional"] = fit.design.rows.y - conditional
         columns["resid_conditional"] = conditional
+        pearson = residuals(fit, "pearson", "conditional")
+        columns["resid_conditional_pearson"] = pearson.to_numpy()
     return columns
 
 

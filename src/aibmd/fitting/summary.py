@@ -6,8 +6,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from aibmd.formatting import format_df, format_number, format_p_value, format_plural
-from aibmd.inference import DF_TITLES, VCOV_TITLES
+from aibmd.formatting import (
+    format_df,
+    format_number,
+    format_p_value,
+    format_plural,
+    significant_digits,
+)
+from aibmd.inference import VCOV_TITLES
+from aibmd.inference.options import title_df
 
 if TYPE_CHECKING:
     from aibmd.fitting.mixed_fit import MixedFit
@@ -39,15 +46,6 @@ def format_coefficients(fit: "MixedFit") -> str:
     return shown.to_string(index=False)
 
 
-def significant_digits(std_errors: np.ndarray, significant: int = 3) -> int:
-    """Decimals that show the smallest standard error to three digits; between 2 and 8."""
-    positive = std_errors[np.isfinite(std_errors) & (std_errors > 0)]
-    if not len(positive):
-        return 4
-    decimals = significant - 1 - int(np.floor(np.log10(positive.min())))
-    return min(max(decimals, 2), 8)
-
-
 def _model(fit: "MixedFit") -> list[str]:
     spec = fit.spec
     lines = ["Mixed model for repeated measures" if fit.is_marginal else "Linear mixed model"]
@@ -58,19 +56,9 @@ def _model(fit: "MixedFit") -> list[str]:
     lines.append(f"  criterion     {spec.method.upper()}")
     if spec.vcov != "model":
         lines.append(f"  std errors    {VCOV_TITLES[spec.vcov]}, by {spec.subject}")
-        lines.append(f"  df            {_sandwich_df(fit)}")
-        return lines
-    lines.append(
-        f"  df            {DF_TITLES[fit.inference.df_method]},"
-        f" {fit.inference.information} information"
-    )
-    return lines
-
-
-def _sandwich_df(fit: "MixedFit") -> str:
-    if fit.inference.df_method == "satterthwaite":
-        return "Bell-McCaffrey (Satterthwaite for the sandwich)"
-    return DF_TITLES[fit.inference.df_method]
+    df_title = title_df(fit.inference.df_method, spec.vcov)
+    known = "" if spec.vcov != "model" else f", {fit.inference.information} information"
+    return [*lines, f"  df            {df_title}{known}"]
 
 
 def _covariance_lines(fit: "MixedFit") -> list[str]:

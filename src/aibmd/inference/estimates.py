@@ -1,12 +1,20 @@
 """`LinearEstimates`: marginal means, contrasts and contrasts of contrasts are all this."""
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from aibmd.formatting import MISSING, NOT_ESTIMABLE, format_df, format_number, format_p_value
+from aibmd.formatting import (
+    MISSING,
+    NOT_ESTIMABLE,
+    format_df,
+    format_number,
+    format_p_value,
+    significant_digits,
+)
 from aibmd.inference.coefficients import CoefficientInference, LinearFunctions
 from aibmd.inference.distributions import check_conf_level, compute_t_p_value
 from aibmd.inference.multiplicity import (
@@ -16,7 +24,7 @@ from aibmd.inference.multiplicity import (
     find_families,
     t_quantile,
 )
-from aibmd.inference.options import DF_TITLES, VCOV_TITLES
+from aibmd.inference.options import VCOV_TITLES, title_df
 from aibmd.linalg.frozen import freeze_arrays
 from aibmd.linalg.symmetric import BoolArray, FloatArray, IntArray
 from aibmd.vocabulary import ESTIMATE_COLUMNS
@@ -36,7 +44,7 @@ class LinearEstimates:
         Coefficients, covariance and df rule of the fit.
     conf_level : float
     adjust : str
-        Multiplicity adjustment of `p_value`.
+        Multiplicity adjustment of `p_value`; "none" also where every family has one member.
     family : array of int or None
         Family of each row; p-values are adjusted within a family.
     by : tuple of str
@@ -171,17 +179,22 @@ class LinearEstimates:
         frame = self.to_frame()
         shown = frame[list(self.labels.columns)].astype(str)
         estimable = self.is_estimable
+        plain = partial(format_number, digits=self._digits(frame))
+        own = {"df": format_df, "statistic": format_number, "p_value": format_p_value}
         for name in ESTIMATE_COLUMNS:
-            formatter = {"df": format_df, "p_value": format_p_value}.get(name, format_number)
-            shown[name] = [formatter(value) for value in frame[name]]
+            shown[name] = [own.get(name, plain)(value) for value in frame[name]]
             shown.loc[~estimable, name] = MISSING
         shown.loc[~estimable, "estimate"] = NOT_ESTIMABLE
         lines = [shown.to_string(index=False), "", *self._footer()]
         return "\n".join(lines)
 
+    def _digits(self, frame: pd.DataFrame) -> int:
+        """Decimals of estimates: three of a percent, else as the smallest standard error asks."""
+        return 3 if self.scale == "percent" else significant_digits(frame["std_error"])
+
     def _footer(self) -> list[str]:
         level = f"{100 * self.conf_level:g} %"
-        df_title = DF_TITLES[self.inference.df_method]
+        df_title = title_df(self.inference.df_method, self.inference.vcov_method)
         rule = ADJUSTMENTS[self.adjust]
         kind = f"simultaneous ({rule.title})" if rule.quantile else "unadjusted"
         lines = [f"Degrees of freedom: {df_title}. Limits: {level} t limits, {kind}."]

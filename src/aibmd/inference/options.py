@@ -24,6 +24,13 @@ VCOV_TITLES: Final = {
 }
 
 
+def title_df(df_method: DfMethod, vcov: VcovMethod) -> str:
+    """What a df method is called beside this covariance of the coefficients."""
+    if vcov != "model" and df_method == "satterthwaite":
+        return "Bell-McCaffrey (Satterthwaite for the sandwich)"
+    return DF_TITLES[df_method]
+
+
 def choose_df_method(
     df_method: DfMethod | None,
     method: Method,

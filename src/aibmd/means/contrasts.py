@@ -1,12 +1,13 @@
 """Contrasts of marginal means, and contrasts of contrasts."""
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 
-from aibmd.errors import AibmdError
+from aibmd.errors import AibmdError, DataWarning
 from aibmd.inference.estimates import LinearEstimates, multiply_known
 from aibmd.inference.multiplicity import ADJUSTMENTS, check_adjustment
 from aibmd.linalg.symmetric import IntArray
@@ -46,7 +47,9 @@ def contrast(
         ``"bonferroni"``, ``"tukey"`` (all pairs of one set of means), ``"dunnett"`` (each mean
         with one control, exact) or ``"mvt"`` (any family, exact): p-values and limits.
     family : "within_by" or "all"
-        Whether rows are adjusted within each group or over all groups together.
+        Whether rows are adjusted within each group or over all groups together. A family of
+        one has nothing to adjust: where all groups are such, a DataWarning says so and the table
+        is the unadjusted one.
     conf_level : float, optional
         That of `means` unless given.
 
@@ -92,13 +95,19 @@ def contrast(
     families = plan.group if family == "within_by" else np.zeros_like(plan.group)
     families.flags.writeable = False
     n_means = count_means(adjust, plan.coefficients, families, result.is_estimable)
+    sizes = np.bincount(families[result.is_estimable], minlength=families.max() + 1)
+    done = _describe_p_values(adjust, sizes, n_means, plan.by)
+    if adjust != "none" and sizes.max() == 1:
+        if sizes.sum() > 1:  # one p-value alone leaves no other family to choose
+            warnings.warn(f"adjust={adjust!r}: p-values are {done}", DataWarning, stacklevel=2)
+        adjust = "none"
     return replace(
         result,
         conf_level=means.conf_level if conf_level is None else conf_level,
         adjust=adjust,
         family=families,
         n_means=n_means,
-        notes=(*_lasting(means.notes), *_describe(adjust, families, plan, result, n_means)),
+        notes=(*_lasting(means.notes), f"P-values: {done}.", *_describe_sums(plan)),
     )
 
 
@@ -140,26 +149,32 @@ def _lasting(notes: Sequence[str]) -> list[str]:
     return [note for note in notes if not note.startswith("P-values")]
 
 
-def _describe(
-    adjust: str,
-    families: IntArray,
-    plan: ContrastPlan,
-    result: LinearEstimates,
-    n_means: IntArray,
-) -> list[str]:
-    sizes = np.bincount(families[result.is_estimable], minlength=families.max() + 1)
+def _describe_p_values(adjust: str, sizes: IntArray, n_means: IntArray, by: tuple[str, ...]) -> str:
+    """What was done to p-values in families of these sizes."""
     size = " or ".join(map(str, sorted(set(sizes.tolist()))))
     count = len(sizes)
     which = f"each of {count} families of {size}" if count > 1 else f"one family of {size}"
-    where = f" (by {', '.join(plan.by)})" if count > 1 else ""
-    rule = "not adjusted for multiplicity"
-    if adjust != "none":
-        rule = f"adjusted by {ADJUSTMENTS[adjust].title}{_detail(adjust, n_means)}"
-    lines = [f"P-values: {rule}; {which}{where}."]
-    if (off := ~plan.sums_to_zero).any():
-        names = ", ".join(dict.fromkeys(result.labels.iloc[off, 0]))
-        lines.append(f"Coefficients do not sum to zero, so these are not contrasts: {names}.")
-    return lines
+    where = f" (by {', '.join(by)})" if count > 1 else ""
+    if adjust == "none":
+        return f"not adjusted for multiplicity; {which}{where}"
+    if sizes.max() == 1:
+        return f"not adjusted: {_describe_lone_members(adjust, int(sizes.sum()))}{where}"
+    return f"adjusted by {ADJUSTMENTS[adjust].title}{_detail(adjust, n_means)}; {which}{where}"
+
+
+def _describe_lone_members(adjust: str, together: int) -> str:
+    if together == 1:
+        return "the family has one member"
+    # Rows of several groups are neither all pairs of one set of means nor against one control.
+    exact = " with adjust='mvt'" if adjust in ("tukey", "dunnett") else ""
+    return f"each family has one member; family='all'{exact} makes one family of {together}"
+
+
+def _describe_sums(plan: ContrastPlan) -> list[str]:
+    if not (off := ~plan.sums_to_zero).any():
+        return []
+    names = ", ".join(dict.fromkeys(plan.labels.iloc[off, 0]))
+    return [f"Coefficients do not sum to zero, so these are not contrasts: {names}."]
 
 
 def _detail(adjust: str, n_means: IntArray) -> str:

@@ -1,7 +1,9 @@
 """Linear functions over all columns of the formula, and which of them are estimable."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -10,6 +12,8 @@ from aibmd.inference.coefficients import CoefficientInference
 from aibmd.inference.estimates import LinearEstimates
 from aibmd.linalg.symmetric import BoolArray, FloatArray
 from aibmd.model.coding import Coding
+
+_CONTRAST_COLUMN: Final = re.compile(r"contrast\d*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,22 @@ class MarginalEstimates(LinearEstimates):
 
     # A generated repr would hide the printed table of the base class.
     __repr__ = LinearEstimates.__repr__
+
+    def _footer(self) -> list[str]:
+        """That of the base class, headed by what the rows are where the notes do not say it."""
+        lines = LinearEstimates._footer(self)
+        columns = list_contrast_columns(self.labels)
+        if not columns and not self.trend and self.coding is not None:
+            return [f"Means of {self.coding.formula.response}.", *lines]
+        if len(columns) > 1:
+            inner = " and ".join(columns[1:])
+            return [f"{columns[0]}: difference of differences, taken within {inner}.", *lines]
+        return lines
+
+
+def list_contrast_columns(labels: pd.DataFrame) -> list[str]:
+    """Label columns that name contrasts, the outermost first; none for means and slopes."""
+    return [name for name in map(str, labels.columns) if _CONTRAST_COLUMN.fullmatch(name)]
 
 
 def estimate_functions(

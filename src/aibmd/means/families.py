@@ -78,6 +78,12 @@ def build_contrasts(
     if isinstance(method, Mapping):
         _refuse_control(control, "coefficients")
         return _custom(method, rows)
+    if not isinstance(method, str):
+        raise AibmdError(
+            f"method={method!r} is neither the name of a family nor a mapping. Give coefficients "
+            f"a name: method={{'name': {_as_list(method)}}}, in the order of the rows "
+            f"{', '.join(rows)}"
+        )
     if method not in FAMILIES:
         offered = "\n".join(f"  {name:<22}{row.title}" for name, row in FAMILIES.items())
         raise AibmdError(
@@ -97,6 +103,12 @@ def build_contrasts(
     for number, (added, subtracted) in enumerate(pairs):
         coefficients[number, added], coefficients[number, subtracted] = 1.0, -1.0
     return ContrastSet(tuple(f"{rows[a]} - {rows[s]}" for a, s in pairs), coefficients)
+
+
+def _as_list(method: Any) -> str:
+    """Coefficients as they are typed, in whatever they came."""
+    is_listed = isinstance(method, (Sequence, np.ndarray))
+    return repr(np.asarray(method).tolist()) if is_listed else "[-1, 1]"
 
 
 def _custom(method: Mapping[str, Any], rows: Sequence[str]) -> ContrastSet:

@@ -1,9 +1,8 @@
 """Which rows each contrast adds and subtracts, and what it is called."""
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,10 +10,8 @@ import pandas as pd
 from aibmd.errors import AibmdError
 from aibmd.inference.estimates import LinearEstimates
 from aibmd.linalg.symmetric import BoolArray, FloatArray, IntArray
-from aibmd.means.estimates import MarginalEstimates
+from aibmd.means.estimates import MarginalEstimates, list_contrast_columns
 from aibmd.means.families import FamilyName, build_contrasts
-
-_CONTRAST_COLUMN: Final = re.compile(r"contrast\d*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +70,7 @@ def plan_contrasts(
 
 def are_contrasts(estimates: LinearEstimates) -> bool:
     """Whether the rows are differences already, and no means."""
-    return any(_CONTRAST_COLUMN.fullmatch(str(name)) for name in estimates.labels.columns)
+    return bool(list_contrast_columns(estimates.labels))
 
 
 def _group_columns(means: LinearEstimates, by: str | Iterable[str] | None) -> tuple[str, ...]:
@@ -103,8 +100,8 @@ def _row_labels(rows: pd.DataFrame, covariates: Collection[str]) -> list[str]:
         for name in rows.columns
     ]
     joined = [" ".join(row) for row in zip(*parts, strict=True)]
-    nested = any(_CONTRAST_COLUMN.fullmatch(str(column)) for column in rows.columns)
-    return [f"({label})" for label in joined] if nested else joined
+    is_nested = bool(list_contrast_columns(rows))
+    return [f"({label})" for label in joined] if is_nested else joined
 
 
 def _covariates(means: LinearEstimates) -> set[str]:

@@ -1,6 +1,7 @@
 """Slopes of a covariate: marginal means of the derivative."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -91,6 +92,8 @@ def emtrends(
     share = average_cells(weights, fit, grid)
     slope = _differentiate_grid(fit.coding, grid, var)
     D = slope.D.reshape(grid.X.shape)
+    # The value a straight line was held at tells nothing of its slope.
+    held = {name: grid.held[name] for name in grid.held if name != var or not slope.is_constant}
     return estimate_functions(
         labels=grid.labels if over or by else pd.DataFrame({"trend": [var]}),
         L_full=np.einsum("gcp,c->gp", D, share),
@@ -100,7 +103,7 @@ def emtrends(
         by=by,
         notes=(
             _describe_slope(fit, var, grid, slope),
-            *describe_grid(weights, fit, grid, at or {}),
+            *describe_grid(weights, fit, replace(grid, held=held), at or {}),
         ),
         trend=var,
     )
@@ -133,9 +136,9 @@ def _differentiate_grid(coding: Coding, grid: ReferenceGrid, var: str) -> CodedS
 
 def _describe_slope(fit: MixedFit, var: str, grid: ReferenceGrid, slope: CodedSlope) -> str:
     response = fit.coding.formula.response
-    what = f"Slopes: change in {response} per unit of {var}"
+    what = f"Slopes: change in {response} per unit of the column {var}"
     if slope.is_constant:
-        return f"{what}; a straight line, so the same at every {var}."
+        return f"{what}; a straight line, so the same at every value of it."
     if var in grid.held:
         return f"{what}, at {var} = {grid.held[var]:.6g}; the line is curved."
-    return f"{what}, at each {var} shown; the line is curved."
+    return f"{what}, at each value of it shown; the line is curved."

@@ -1,6 +1,7 @@
 """Shares of variance: published values, definitions, and refusals."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import stored
 from made_trials import fit, make_trial
@@ -101,3 +102,66 @@ def test_what_has_no_one_icc_is_refused():
     )
     with pytest.raises(AibmdError, match="'ar1h' gives each visit a variance of its own"):
         aibmd.icc(found)
+
+
+SITES = ("total_hip", "lumbar_spine")
+ERROR_SD = {"total_hip": 0.5, "lumbar_spine": 2.0}
+
+
+@pytest.fixture(scope="module")
+def by_site():
+    """Two sites a woman, the spine with larger errors and its own course over time."""
+    rng = np.random.default_rng(17)
+    who, time, site = (axis.ravel() for axis in np.meshgrid(range(60), range(4), [0, 1]))
+    level, slope = 2 * rng.normal(size=(2, 60)), 1.5 * rng.normal(size=(2, 60))
+    table = pd.DataFrame({"who": who, "time": time, "skeletal_site": np.array(SITES)[site]})
+    errors = np.array([ERROR_SD[name] for name in table["skeletal_site"]])
+    table["y"] = level[site, who] + slope[site, who] * time + errors * rng.normal(size=len(table))
+    return aibmd.fit_lmm(
+        "y ~ 0 + skeletal_site", table, subject="who",
+        random="0 + skeletal_site + skeletal_site:time", residual_group="skeletal_site",
+        df_method="residual",
+    )  # fmt: skip
+
+
+def icc_by_hand(found, site, time):
+    """Rows and columns of G: hip, spine, hip by time, spine by time, in the fit's own order."""
+    names = found.random_covariance.index
+    z = np.array([(site in name) * (time if "time" in name else 1.0) for name in names])
+    between = z @ found.random_covariance.to_numpy() @ z
+    return between / (between + found.residual_variance[site])
+
+
+@pytest.mark.parametrize("time", [0, 3])
+@pytest.mark.parametrize("site", SITES)
+def test_icc_at_a_level_takes_that_levels_own_residual_variance(by_site, site, time):
+    got = aibmd.icc(by_site, at={"skeletal_site": site, "time": time})
+    assert got == pytest.approx(icc_by_hand(by_site, site, time), rel=1e-9)
+
+
+def test_icc_without_a_level_takes_each_levels_own_variances_on_both_sides(by_site):
+    got = aibmd.icc(by_site, at={"time": 1})
+    assert sorted(got.index) == sorted(SITES)
+    for site in SITES:
+        assert got[site] == pytest.approx(icc_by_hand(by_site, site, 1), rel=1e-9)
+
+
+def test_a_level_of_the_residual_group_alone_selects_its_variance():
+    model = stored.load_model("residual_structures", "orthodont_ri_residual_group_reml")
+    name = model.numbers["residual_group"]
+    found = aibmd.fit_lmm(
+        "distance ~ age * sex", model.data, subject="subject", random="1", residual_group=name
+    )
+    between = found.random_covariance.iloc[0, 0]
+    for level, error in found.residual_variance.items():
+        got = aibmd.icc(found, at={name: level})
+        assert got == pytest.approx(between / (between + error), rel=1e-9)
+    with pytest.raises(AibmdError, match=f"residual group 'other' was not seen .*{level}"):
+        aibmd.icc(found, at={name: "other"})
+
+
+def test_a_missing_column_of_a_factor_is_suggested_with_a_level(by_site):
+    with pytest.raises(AibmdError, match=r"at=\{'skeletal_site': 'lumbar_spine', 'time': 0\}"):
+        aibmd.icc(by_site)
+    with pytest.raises(AibmdError, match=r"at=\{'skeletal_site': 'total_hip', 'time': 0\}"):
+        aibmd.icc(by_site, at={"skeletal_site": "total_hip"})

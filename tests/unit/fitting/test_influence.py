@@ -101,6 +101,72 @@ def test_contrasts_are_linear_in_the_coefficients(trial):
         aibmd.influence(found, pd.DataFrame({"dose": [1.0]}))
 
 
+@pytest.fixture(scope="module")
+def by_visit(trial):
+    return fit("y ~ arm * visit", trial)
+
+
+def test_estimates_are_taken_as_functions_named_by_their_identifiers(by_visit):
+    means = aibmd.emmeans(by_visit, "arm", by="visit")
+    result = aibmd.influence(by_visit, means)
+    assert result.contrasts.columns.names == ["arm", "visit"]
+    want = result.coefficients["Intercept"] + result.coefficients["arm[T.b]"]
+    np.testing.assert_allclose(result.contrasts[("b", "v1")], want, rtol=1e-10)
+    table = means.to_frame()
+    np.testing.assert_allclose(result.estimates["estimate"], table["estimate"], rtol=1e-10)
+    np.testing.assert_allclose(result.estimates["std_error"], table["std_error"], rtol=1e-10)
+    assert aibmd.influence(by_visit, aibmd.emmeans(by_visit, "arm")).contrasts.columns.tolist() == [
+        "a", "b",
+    ]  # fmt: skip
+
+
+def test_estimates_of_another_fit_are_refused(by_visit, trial):
+    means = aibmd.emmeans(fit("y ~ arm + visit", trial), "arm")
+    with pytest.raises(AibmdError, match="estimates of another fit"):
+        aibmd.influence(by_visit, means)
+    shifted = aibmd.emmeans(fit("y ~ arm * visit", trial.assign(y=trial["y"] + 1)), "arm")
+    with pytest.raises(AibmdError, match="estimates of another fit"):
+        aibmd.influence(by_visit, shifted)
+
+
+def test_a_mean_that_is_not_estimable_stays_so_and_hides_no_other(trial):
+    empty = trial[~((trial["arm"] == "b") & (trial["visit"] == "v4"))]
+    with pytest.warns(aibmd.DataWarning, match="repeat earlier ones"):
+        found = fit("y ~ arm * visit", empty, covariance="cs")
+    result = aibmd.influence(found, aibmd.emmeans(found, "arm", by="visit"))
+    assert result.contrasts[("b", "v4")].isna().all()
+    assert np.isfinite(result.contrasts.drop(columns=[("b", "v4")])).all(axis=None)
+    assert "not estimable" in repr(result)
+
+
+def test_what_is_printed_is_the_largest_shift_in_standard_errors(by_visit):
+    L = pd.DataFrame({"arm[T.b]": [1.0]}, index=["arm effect"])
+    result = aibmd.influence(by_visit, L)
+    shift = (result.contrasts["arm effect"] - by_visit.params["arm[T.b]"]) / by_visit.bse[
+        "arm[T.b]"
+    ]
+    ranked = shift.abs().sort_values(ascending=False).index[:3]
+    rows = [line for line in repr(result).splitlines() if "arm effect" in line]
+    assert len(rows) == 3
+    for who, row in zip(ranked, rows, strict=True):
+        cells = row.split()
+        assert cells[0] == str(who)
+        shown = [by_visit.params["arm[T.b]"], by_visit.bse["arm[T.b]"]]
+        assert [float(cell) for cell in cells[3:5]] == pytest.approx(shown, rel=1e-3)
+        assert float(cells[5]) == pytest.approx(result.contrasts.loc[who, "arm effect"], rel=1e-3)
+        assert float(cells[6]) == pytest.approx(shift[who], abs=0.006)
+
+
+def test_without_functions_the_print_names_the_coefficient_each_woman_moves_most(by_visit):
+    result = aibmd.influence(by_visit)
+    first = result.to_frame().index[0]
+    shift = ((result.coefficients.loc[first] - by_visit.params) / by_visit.bse).abs()
+    row = repr(result).splitlines()[5].split()
+    assert row[0] == str(first)
+    assert row[2] == shift.idxmax()
+    assert len(repr(result).splitlines()) < 20
+
+
 # Largest error over subjects and parameters against refits by R, in SE: of coefficients at
 # fixed covariance parameters, of coefficients and of covariance parameters after one step.
 # Where data are balanced, coefficients do not depend on the covariance and the step is exact.
@@ -207,6 +273,8 @@ def test_a_woman_who_alone_determines_a_coefficient_is_told_apart(trial):
     her = result.by_subject.loc[4]
     assert np.isinf(her["covariance_ratio"])
     assert np.isnan(her["cooks_distance"])
+    assert result.to_frame().index[0] == 4  # nobody matters more
+    assert repr(result).splitlines()[5].split()[0] == "4"
     assert np.isfinite(result.by_subject.drop(index=4)["cooks_distance"]).all()
 
 

@@ -124,6 +124,27 @@ def test_augment_carries_them(trial):
     np.testing.assert_allclose(total, trial["y"], rtol=1e-12)
 
 
+def test_augment_of_random_effects_has_the_models_columns_once_and_a_conditional_pearson(trial):
+    named = trial.assign(place=np.where(trial["x"] > 0, "hip", "spine"))
+    found = aibmd.fit_lmm(
+        "y ~ arm * log(time) + base", named, subject="who", random="1", residual_group="place",
+        weights="w",
+    )  # fmt: skip
+    table = found.augment()
+    assert table.columns.is_unique
+    for name in ("who", "arm", "time", "base", "place", "w", "y"):
+        assert table[name].astype(str).tolist() == named[name].astype(str).tolist()
+    variance = found.residual_variance[named["place"]].to_numpy() / named["w"].to_numpy()
+    want = table["resid_conditional"] / np.sqrt(variance)
+    np.testing.assert_allclose(table["resid_conditional_pearson"], want, rtol=1e-9)
+
+
+def test_augment_carries_columns_of_rows_whose_index_repeats(trial):
+    repeated = trial.set_index(np.zeros(len(trial), dtype=int))
+    table = fit("y ~ arm + base", repeated, covariance="cs").augment()
+    assert table["base"].tolist() == trial["base"].tolist()
+
+
 def test_a_woman_whose_only_row_determines_a_coefficient_has_no_studentised_residual(trial):
     alone = trial.iloc[[0]].assign(who=99)
     table = pd.concat([trial, alone], ignore_index=True)

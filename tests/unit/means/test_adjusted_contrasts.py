@@ -1,10 +1,12 @@
 """P-values and limits of whole families: what belongs together, and what is refused."""
 
+import re
+
 import numpy as np
 import pytest
 from scipy.stats import studentized_range
 
-from aibmd.errors import AibmdError
+from aibmd.errors import AibmdError, DataWarning
 from aibmd.inference import adjust_p_values
 from aibmd.means import contrast, emmeans
 
@@ -14,6 +16,11 @@ SIMULTANEOUS = ["bonferroni", "tukey", "mvt"]
 @pytest.fixture(scope="module")
 def means(ols, fev):
     return emmeans(ols("fev1 ~ armcd * avisit + race", fev), "avisit", "armcd")
+
+
+@pytest.fixture(scope="module")
+def pairs_by_visit(ols, fev):
+    return emmeans(ols("fev1 ~ armcd * avisit", fev), "armcd", "avisit")
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +66,35 @@ def test_dunnett_is_the_multivariate_t_of_a_control_family(means):
     np.testing.assert_array_equal(dunnett["conf_low"], mvt["conf_low"])
 
 
-def test_two_means_need_no_adjustment(ols, fev):
-    means = emmeans(ols("fev1 ~ armcd * avisit", fev), "armcd", "avisit")
-    plain = contrast(means, "revpairwise").to_frame()
-    for adjust in ("tukey", "mvt", "bonferroni", "holm"):
-        assert contrast(means, "revpairwise", adjust=adjust).to_frame().equals(plain)
-    control = contrast(means, "treatment_vs_control", adjust="dunnett").to_frame()
-    assert control.equals(contrast(means, "treatment_vs_control").to_frame())
+def test_families_of_one_are_not_adjusted_and_the_asker_is_told(pairs_by_visit):
+    plain = contrast(pairs_by_visit, "revpairwise")
+    assert "not adjusted for multiplicity; each of 4 families of 1 (by avisit)" in plain.summary()
+    for adjust in ("tukey", "mvt", "bonferroni", "holm", "bh"):
+        with pytest.warns(DataWarning, match="each family has one member; family='all'.*of 4"):
+            found = contrast(pairs_by_visit, "revpairwise", adjust=adjust)
+        assert found.to_frame().equals(plain.to_frame())
+        text = found.summary()
+        assert "not adjusted: each family has one member; family='all'" in text
+        assert "makes one family of 4 (by avisit)." in text
+        assert "adjusted by" not in text
+        assert "t limits, unadjusted" in text
+
+
+@pytest.mark.parametrize("adjust", ["tukey", "dunnett", "bonferroni", "holm"])
+def test_the_remedy_for_families_of_one_can_be_followed(pairs_by_visit, adjust):
+    with pytest.warns(DataWarning) as caught:
+        contrast(pairs_by_visit, "revpairwise", adjust=adjust)
+    other = re.search(r"adjust='(\w+)' makes|$", str(caught[0].message))[1] or adjust
+    together = contrast(pairs_by_visit, "revpairwise", adjust=other, family="all")
+    assert "adjusted by" in together.summary()
+    assert "one family of 4" in together.summary()
+
+
+def test_one_p_value_alone_is_not_adjusted_without_a_warning(ols, fev):
+    means = emmeans(ols("fev1 ~ armcd", fev), "armcd")
+    found = contrast(means, "treatment_vs_control", adjust="dunnett")
+    assert found.to_frame().equals(contrast(means, "treatment_vs_control").to_frame())
+    assert "P-values: not adjusted: the family has one member." in found.summary()
 
 
 def test_all_groups_are_one_family_if_asked_for(means):

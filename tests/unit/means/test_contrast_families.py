@@ -59,6 +59,17 @@ def test_an_impossible_family_says_what_is_possible(method, control, words):
         build_contrasts(method, ROWS, control)
 
 
+@pytest.mark.parametrize("given", [[-1, 0, 1], (-1, 0, 1), np.array([-1, 0, 1])])
+def test_coefficients_without_a_name_are_told_how_to_get_one(given):
+    with pytest.raises(AibmdError, match="neither the name of a family nor a mapping") as caught:
+        build_contrasts(given, ROWS)
+    assert "method={'name': [-1, 0, 1]}, in the order of the rows low, mid, high" in str(
+        caught.value
+    )
+    with pytest.raises(AibmdError, match="mapping"):
+        build_contrasts(3, ROWS)
+
+
 def test_every_family_is_offered_in_the_refusal():
     with pytest.raises(AibmdError) as caught:
         build_contrasts("everything", ROWS)
@@ -138,6 +149,7 @@ def test_a_contrast_can_be_contrasted_and_speaks_of_its_own_p_values_only(means)
     assert list(second.labels.columns) == ["contrast1", "contrast"]
     assert list(second.labels["contrast1"]) == ["TRT - PBO"] * 3
     assert "Holm" not in second.summary()
+    assert "contrast1: difference of differences, taken within contrast." in second.summary()
     nested = contrast(first, {"sum": [1, 0, 0, -1, 0, 0]}, by=[])
     assert nested.to_frame()["estimate"][0] == pytest.approx(
         -second.to_frame()["estimate"][0], rel=1e-9

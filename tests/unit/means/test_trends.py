@@ -23,7 +23,21 @@ def test_the_slope_of_a_straight_line_is_its_coefficient(ols, fev):
     assert found["PBO"] == pytest.approx(beta["fev1_bl"], rel=1e-10)
     both = beta["fev1_bl"] + beta["armcd[T.TRT]:fev1_bl"]
     assert found["TRT"] == pytest.approx(both, rel=1e-10)
-    assert "a straight line, so the same at every fev1_bl" in emtrends(fitted, "fev1_bl").summary()
+
+
+def test_a_straight_line_is_said_to_have_one_slope_and_no_value_is_named(ols, fev):
+    fitted = ols("fev1 ~ armcd * fev1_bl + avisit + weight", fev)
+    text = emtrends(fitted, "fev1_bl").summary()
+    assert "fev1 per unit of the column fev1_bl; a straight line, so the same at every" in text
+    assert "fev1_bl = " not in text
+    assert "rows used: weight = " in text
+    assert "fev1_bl = " not in emtrends(fitted, "fev1_bl", at={"fev1_bl": 40.0}).summary()
+
+
+def test_a_curved_line_names_the_value_its_slope_belongs_to(ols, fev):
+    text = emtrends(ols("fev1 ~ log(fev1_bl)", fev), "fev1_bl", at={"fev1_bl": 40.0}).summary()
+    assert "per unit of the column fev1_bl, at fev1_bl = 40; the line is curved" in text
+    assert "Means of" not in text
 
 
 @pytest.mark.parametrize(

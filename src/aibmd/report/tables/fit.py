@@ -11,6 +11,7 @@ from aibmd.formatting import (
     format_df,
     format_number,
     format_p_value,
+    significant_digits,
 )
 from aibmd.report.tables.display import Align, DisplayTable, make_table
 from aibmd.vocabulary import ESTIMATE_COLUMNS
@@ -69,8 +70,6 @@ def _tabulate(
     notes: Sequence[str] = (),
 ) -> DisplayTable:
     """Identifier columns under their headings, then the columns every estimate has."""
-    from aibmd.fitting.summary import significant_digits
-
     digits = significant_digits(frame["std_error"].to_numpy(dtype=float))
     limits = (f"Lower {level:g} %", f"Upper {level:g} %")
     columns: dict[str, Align] = dict.fromkeys(identifiers.values(), "left")
