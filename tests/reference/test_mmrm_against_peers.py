@@ -74,7 +74,6 @@ def test_means_contrasts_and_type_three(file, key, i):
     mc.compare_type3(PEER, "PEER", fit, block.table("type3"), with_df)
 
 
-@pytest.mark.xfail(strict=False, reason="rounding in the hypothesis counts as a column it uses")
 @pytest.mark.parametrize(
     ("file", "key", "i"), BETWEEN_WITHIN, ids=[name(*b) for b in BETWEEN_WITHIN]
 )

@@ -114,8 +114,8 @@ class MixedFit:
 
     @property
     def n_covariance_parameters(self) -> int:
-        """Covariance parameters estimated."""
-        return len(self.engine.theta)
+        """Covariance parameters of the model, those held at a limit included."""
+        return len(self.engine.theta) + self.engine.n_held
 
     @property
     def n_parameters_counted(self) -> int:

@@ -13,6 +13,8 @@ from aibmd.linalg.frozen import freeze_arrays
 from aibmd.linalg.symmetric import FloatArray
 from aibmd.vocabulary import DfMethod, Information, VcovMethod
 
+# Share of a function's largest part that is rounding.
+_ROUNDING = 1e-9
 # Rows of L count as dependent below this share of variance.
 _INDEPENDENT = 1e-12
 
@@ -89,8 +91,11 @@ class CoefficientInference:
             value = np.inf if self.df_method == "normal" else self.residual_df
             return np.full(len(L), value)
         if self.df_method == "between_within":
-            uses = np.where(L != 0, self.column_df, np.inf).min(axis=1)
-            return np.where(np.isfinite(uses), uses, np.nan)
+            # A coefficient counts as used where it moves the function by more than rounding.
+            moved = np.abs(L) * np.sqrt(np.diagonal(self.vcov))
+            is_used = moved > _ROUNDING * moved.max(axis=1, keepdims=True)
+            least = np.where(is_used, self.column_df, np.inf).min(axis=1)
+            return np.where(np.isfinite(least), least, np.nan)
         if self.sandwich is not None:
             return self.sandwich.compute_df(L @ self.to_scaled)
         # One-df Kenward-Roger has lambda = 1 and the Satterthwaite df; only vcov differs.

@@ -17,6 +17,7 @@ from aibmd.model.formula import GuardedFormula
 
 # A text column with more levels than this, most of them numbers, is a number gone wrong.
 _FEW_LEVELS = 10
+_NUMBER = r"[+-]?\d+(\.\d+)?"
 _MOSTLY_NUMBERS = 0.8
 
 
@@ -32,7 +33,7 @@ class LevelCodes:
 
 
 def natural_order(values: Sequence[Any]) -> list[Any]:
-    """Sort labels as people do: VIS2 before VIS10.
+    """Sort labels as people do: VIS2 before VIS10, -6 before 0, baseline before the rest.
 
     Examples
     --------
@@ -40,13 +41,19 @@ def natural_order(values: Sequence[Any]) -> list[Any]:
     ['VIS1', 'VIS2', 'VIS10']
     """
 
-    def key(value: Any) -> list[tuple[int, float, str]]:
-        parts = re.split(r"(\d+(?:\.\d+)?)", str(value))
-        return [(0, float(part), "") if i % 2 else (1, 0.0, part) for i, part in enumerate(parts)]
+    def key(value: Any) -> tuple[bool, list[tuple[int, float, str]]]:
+        text = str(value)
+        parts = re.split(r"(\d+(?:\.\d+)?)", text)
+        is_later = not text.lower().startswith(("baseline", "screening"))
+        return is_later, [
+            (0, float(part), "") if i % 2 else (1, 0.0, part) for i, part in enumerate(parts)
+        ]
 
     values = list(values)
     if all(isinstance(value, int | float | np.number) for value in values):
         return sorted(values)
+    if all(re.fullmatch(_NUMBER, str(value)) for value in values):
+        return sorted(values, key=lambda value: float(str(value)))  # "-6" before "0"
     return sorted(values, key=key)
 
 
@@ -105,6 +112,16 @@ def as_factor(column: pd.Series) -> Any:
     """Text, booleans and categories become categories without unused levels; numbers stay."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         return column.array.remove_unused_categories()
+    if (
+        (isinstance(column.dtype, np.dtype)
+        and column.dtype.kind in "mMc")
+        or isinstance(column.dtype, pd.DatetimeTZDtype)
+    ):
+        what = "complex numbers" if column.dtype.kind == "c" else "dates or durations"
+        raise AibmdError(
+            f"column {column.name!r} holds {what}; formulas take numbers and factors: derive for "
+            "example years since a stated date"
+        )
     if _is_number(column):
         # Own memory, and wide enough that arithmetic in a formula cannot wrap around.
         is_whole = pd.api.types.is_signed_integer_dtype(column.dtype)

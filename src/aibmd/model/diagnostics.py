@@ -20,6 +20,8 @@ INFORMATION_TOLERANCE = 1e-8
 CONFOUNDED = 1e-13
 # Smallest eigenvalue of a subject's covariance as a correlation matrix.
 SINGULAR_TOLERANCE = 1e-6
+# The same where the maximum is certified otherwise; below it digits run out.
+SETTLED_TOLERANCE = 1e-10
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,9 @@ def certify(
     smallest_information = float(shares[0]) if len(shares) else 1.0
     gains = decrement <= GAIN_TOLERANCE and boundary.escape is None
     is_definite = smallest_information > INFORMATION_TOLERANCE
-    is_bounded = smallest_correlation > SINGULAR_TOLERANCE
+    # Nearly singular is not singular: errors can be a thousandth of what women differ by.
+    is_settled = gains and is_definite and smallest_correlation > SETTLED_TOLERANCE
+    is_bounded = smallest_correlation > SINGULAR_TOLERANCE or is_settled
     messages = []
     if not is_definite and is_bounded:
         weakest = boundary.tangent @ directions[:, 0]

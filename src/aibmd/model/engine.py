@@ -25,7 +25,7 @@ from aibmd.vocabulary import Method
 _SHRINK = (1.0, 0.7, 0.4, 0.1, 1e-3)
 _MAX_ESCAPES = 5
 # Starts followed to their end where a likelihood can have several tops.
-_MAX_TOPS = 3
+_MAX_TOPS = 6
 # Correlation at the typical distance below which its limit of zero is looked at.
 _FADING = 0.05
 
@@ -48,6 +48,8 @@ class EngineFit:
     criterion : Criterion
     theta_scaled, at, derivatives
         The optimum and the criterion there, in the basis of the least squares.
+    n_held : int
+        Parameters of the model asked for that lie at a limit and are not in theta.
     """
 
     beta: FloatArray
@@ -61,6 +63,7 @@ class EngineFit:
     theta_scaled: FloatArray
     at: Evaluation
     derivatives: Derivatives
+    n_held: int = 0
 
     def __post_init__(self) -> None:
         for value in (self, self.at, self.derivatives):
@@ -175,7 +178,7 @@ def _fit_limit(criterion: Criterion, theta: FloatArray) -> EngineFit:
             "covary through it, and it drops out of the inference",
         ),
     )
-    return replace(fit, certificate=certificate)
+    return replace(fit, certificate=certificate, n_held=int(term.may_vanish.sum()))
 
 
 def _rank_starts(criterion: Criterion, starts: list[FloatArray]) -> list[FloatArray]:

@@ -151,8 +151,14 @@ def _sum_starts(term: SumTerm, data: StartMoments) -> list[FloatArray]:
     n_effects = sum(len(part.columns) for part in effects)
     variance = _overall_variance(data)
     (residual,) = (part for part in term.parts if not isinstance(part, RandomEffectsTerm))
+    # The raw residuals hold the effects too, so that their correlation says too much.
+    rests = [
+        shrink_dependence(rest, residual, keep)
+        for rest in list_starts(residual, data)
+        for keep in ((1.0,) if residual.is_variance.all() else (0.5, 1.0))
+    ]
     starts = []
-    for share, rest in product(_EFFECT_SHARES, list_starts(residual, data)):
+    for share, rest in product(_EFFECT_SHARES, rests):
         theta = []
         for part in effects:
             sizes = data.effect_sizes[part.part]
