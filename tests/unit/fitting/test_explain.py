@@ -213,15 +213,6 @@ def test_between_within_counts_columns(term, want, trial):
     check_test(text, made.params[term], made.bse[term], made.df[term])
 
 
-def test_no_within_df_is_printed_as_missing_numbers(trial):
-    """One row each: nothing varies within a subject, where the intercept is tested."""
-    one = trial[trial["visit"] == "v2"]
-    text = fit("y ~ arm + base", one, df_method="between_within").explain("Intercept")
-    n = len(one)
-    assert f"df = N - n - w = {n} - {n} - 0 = 0" in text
-    assert "(D5) p_value = 2 P(T > |t|) = –" in text
-
-
 def test_residual_and_normal_df(trial):
     N = len(trial)
     by_residual = fit("y ~ arm + visit", trial, df_method="residual").explain(NAME)

@@ -53,8 +53,17 @@ def test_information_that_is_not_definite_names_the_weakest_parameters():
     assert "var(a)" not in found.messages[0]
 
 
+def test_small_errors_are_not_singular_where_the_maximum_is_certified_otherwise():
+    """Errors a thousandth of what women differ by: an eigenvalue of 1e-6, and a clear maximum."""
+    assert judge(smallest=1e-7).converged
+    assert not judge(smallest=1e-7).singular
+    still_moving = judge(smallest=1e-7, decrement=1e-3)
+    assert still_moving.singular
+    assert not still_moving.is_bounded
+
+
 def test_a_singular_covariance_is_singular_however_small_the_gain():
-    found = judge(smallest=1e-9)
+    found = judge(smallest=1e-11)
     assert found.singular
     assert not found.is_bounded
     assert not found.converged
