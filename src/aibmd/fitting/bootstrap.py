@@ -93,25 +93,24 @@ def bootstrap(
 ) -> BootstrapResult:
     """Draw data from the fitted model again and again, and refit: the parametric bootstrap.
 
-    Answers how far a number taken from a fit would scatter over repetitions of the study,
-    where no formula gives it: a ratio, a correlation, a variance close to zero.
+    Answers how far a number would scatter over repetitions of the study, where no formula gives
+    it: a ratio, a correlation, a variance close to zero.
 
     Parameters
     ----------
     fit : MixedFit
     statistic : callable
-        Takes a MixedFit, returns a number, a Series, a mapping or a one-dimensional array.
+        Of a MixedFit; returns a number (named after the function), Series, mapping or 1-d array.
     n_replicates : int
     rng : Generator or int
         Replicates have streams of their own, spawned from it: the result is the same for any
         `n_jobs`.
     n_jobs : int, optional
-        Processes. More than one needs a statistic defined at the top of a module, or such as
-        ``operator.attrgetter("params")``, and in a script the usual
-        ``if __name__ == "__main__":``.
+        Processes. More than one needs a statistic from the top of an importable module, or such
+        as ``operator.attrgetter("params")``, and in a script ``if __name__ == "__main__":``.
     progress : bool or callable, optional
-        True shows a bar where ``rich`` is installed; a function is called with the number of
-        replicates done and their total.
+        True shows a bar in a terminal where ``rich`` is installed; a function is called with
+        the number of replicates done and their total.
     conf_level : float
 
     Returns
@@ -122,7 +121,7 @@ def bootstrap(
     Raises
     ------
     AibmdError
-        No rng; a statistic that returns something else.
+        No rng; a statistic that returns something else, or that other processes cannot find.
     ConvergenceError
         The fit is not certified, or (nearly) every refit failed.
 
@@ -151,14 +150,11 @@ def bootstrap(
     check_conf_level(conf_level)
     if rng is None:
         raise AibmdError(
-            "rng= is missing: give a number or a numpy Generator, so that the result "
-            "can be had again"
+            "rng= is missing: give a number or a Generator, so that the result can be had again"
         )
     if not fit.converged:
-        raise ConvergenceError(
-            "the fit is not certified as a maximum; there is nothing to draw from"
-        )
-    estimate = as_series(statistic(fit))
+        raise ConvergenceError("the fit is no certified maximum; there is nothing to draw from")
+    estimate = as_series(statistic(fit), _name_of(statistic))
     found = run_replicates(
         fit, _StatisticOfRefit(fit, statistic), n_replicates, rng, n_jobs, progress
     )
@@ -187,14 +183,13 @@ class _StatisticOfRefit:
     statistic: Statistic
 
     def __call__(self) -> Callable[[FloatArray], pd.Series]:
-        refitter, names = Refitter(self.fit), as_series(self.statistic(self.fit)).index
+        refitter, name = Refitter(self.fit), _name_of(self.statistic)
+        names = as_series(self.statistic(self.fit), name).index
 
         def compute(y: FloatArray) -> pd.Series:
-            values = as_series(self.statistic(refitter.refit(y)))
+            values = as_series(self.statistic(refitter.refit(y)), name)
             if not values.index.equals(names):
-                raise ConvergenceError(
-                    "the statistic of the refit has other names than that of the fit"
-                )
+                raise ConvergenceError("the statistic of the refit has other names")
             if not np.isfinite(values.to_numpy()).all():
                 raise ConvergenceError("the statistic of the refit is not finite")
             return values
@@ -202,8 +197,14 @@ class _StatisticOfRefit:
         return compute
 
 
-def as_series(value: Any) -> pd.Series:
-    """Whatever a statistic returned, with names."""
+def _name_of(statistic: Statistic) -> str:
+    """What a single number is called: the function's name, if it has one."""
+    name = getattr(statistic, "__name__", "")
+    return name if name.isidentifier() else "statistic"
+
+
+def as_series(value: Any, name: str = "statistic") -> pd.Series:
+    """Whatever a statistic returned, with names; `name` is that of a single number."""
     if isinstance(value, Mapping):
         value = pd.Series(value)
     if not isinstance(value, pd.Series):
@@ -213,7 +214,7 @@ def as_series(value: Any) -> pd.Series:
                 f"the statistic returned a {type(value).__name__}; return a number, a Series, a "
                 "mapping of names to numbers or a one-dimensional array"
             )
-        names = ["statistic"] if array.ndim == 0 else [f"statistic_{i}" for i in range(len(array))]
+        names = [name] if array.ndim == 0 else [f"statistic_{i}" for i in range(len(array))]
         value = pd.Series(np.atleast_1d(array), index=names)
     named: pd.Series = value.astype(float).rename(index=str).rename_axis("statistic")
     return named

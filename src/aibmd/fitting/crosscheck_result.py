@@ -63,17 +63,17 @@ class Crosscheck:
         return not self.reason
 
     @property
-    def agrees(self) -> bool:
-        """Whether it was compared and nothing differs beyond where MixedLM stops."""
+    def agrees(self) -> bool | None:
+        """Whether nothing differs beyond where MixedLM stops; None where nothing was compared."""
+        if not self.differences:
+            return None
         limits = {
             "log-likelihood": SAME_LOGLIK,
             "estimate": SAME_ESTIMATE_IN_SE,
             "std_error": SAME_RATIO,
             "covariance": SAME_RATIO,
         }
-        return bool(self.differences) and all(
-            abs(one.difference) <= limits[one.quantity] for one in self.differences
-        )
+        return all(abs(one.difference) <= limits[one.quantity] for one in self.differences)
 
     def to_frame(self) -> pd.DataFrame:
         """Columns quantity, name, aibmd, mixedlm, difference, measure."""
@@ -88,8 +88,8 @@ class Crosscheck:
         """The verdict, the table and the notes, as text."""
         if not self.is_expressible:
             return f"Crosscheck with statsmodels MixedLM: not expressible\n  {self.reason}"
-        verdict = "no comparison" if not self.differences else "differs"
-        lines = [f"Crosscheck with statsmodels MixedLM: {'agrees' if self.agrees else verdict}"]
+        verdict = {True: "agrees", False: "differs", None: "no comparison"}[self.agrees]
+        lines = [f"Crosscheck with statsmodels MixedLM: {verdict}"]
         if self.differences:
             table = self.to_frame()
             for column in ("aibmd", "mixedlm"):

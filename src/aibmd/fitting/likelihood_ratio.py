@@ -13,7 +13,7 @@ from aibmd.fitting.likelihood_reference import describe_model, tail_from_theory
 from aibmd.fitting.mixed_fit import MixedFit
 from aibmd.fitting.refit import Refitter
 from aibmd.fitting.replicates import Failure, ShowProgress, run_replicates
-from aibmd.formatting import format_number, format_p_value
+from aibmd.formatting import format_count, format_number, format_p_value
 from aibmd.linalg.symmetric import FloatArray
 
 
@@ -54,8 +54,13 @@ class LikelihoodRatioTest:
     @property
     def monte_carlo_se(self) -> float:
         """Of a bootstrap's p-value; NaN for a formula's."""
-        used = self.n_replicates - self.n_failed
+        used = self._n_drawn
         return float(np.sqrt(self.p_value * (1 - self.p_value) / used)) if used else np.nan
+
+    @property
+    def _n_drawn(self) -> int:
+        """Replicates with a statistic; zero without a bootstrap."""
+        return self.n_replicates - self.n_failed
 
     def to_frame(self) -> pd.DataFrame:
         """One row."""
@@ -66,19 +71,33 @@ class LikelihoodRatioTest:
         return pd.DataFrame([{name: getattr(self, name) for name in names}])
 
     def __repr__(self) -> str:
-        lines = [
-            f"Likelihood-ratio test ({self.method.upper()})",
-            f"  smaller    {self.smaller}   log-likelihood {self.loglik_smaller:.4f}",
-            f"  larger     {self.larger}   log-likelihood {self.loglik_larger:.4f}",
+        names = (self.smaller, self.larger)
+        width = max(map(len, names))
+        logliks = [f"{value:.4f}" for value in (self.loglik_smaller, self.loglik_larger)]
+        digits = max(map(len, logliks))
+        lines = [f"Likelihood-ratio test ({self.method.upper()})"]
+        for role, name, loglik in zip(("smaller", "larger"), names, logliks, strict=True):
+            lines.append(f"  {role:9s}  {name:<{width}s}   log-likelihood {loglik:>{digits}s}")
+        lines += [
             f"  statistic  {format_number(self.statistic, 4)} on {self.df} df",
             f"  reference  {self.reference}",
-            f"  p-value    {format_p_value(self.p_value)}",
+            f"  p-value    {self._describe_p_value()}",
         ]
-        if self.n_replicates:
-            lines[-1] += f"   (Monte Carlo SE {format_number(self.monte_carlo_se, 4)})"
         if self.n_failed:
             lines.append(f"  {self.n_failed} of {self.n_replicates} refits failed, not counted")
         return "\n".join(lines)
+
+    def _describe_p_value(self) -> str:
+        """With the Monte Carlo error of a bootstrap, or its bound where no draw came as far."""
+        if not self.n_replicates:
+            return format_p_value(self.p_value)
+        if self.p_value * (1 + self._n_drawn) < 1.5:  # (L4) with no draw counted
+            return (
+                f"none of {format_count(self._n_drawn)} draws reached "
+                f"{format_number(self.statistic, 4)}: p is at most {self.p_value:.2g}"
+            )
+        error = format_number(self.monte_carlo_se, 4)
+        return f"{format_p_value(self.p_value)}   (Monte Carlo SE {error})"
 
 
 def likelihood_ratio_test(

@@ -8,8 +8,9 @@ import io
 import os
 import pickle
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from multiprocessing import get_context
 from types import MappingProxyType
@@ -66,8 +67,13 @@ def run_replicates(
     n_jobs : int, optional
         Processes; None is one, this one.
     progress : bool or callable, optional
-        True shows a bar where ``rich`` is installed; a function is called with the number
-        of replicates done and their total.
+        True shows a bar in a terminal where ``rich`` is installed; a function is called with
+        the number of replicates done and their total.
+
+    Raises
+    ------
+    AibmdError
+        Options of another kind; a task that other processes cannot find; a process that ended.
     """
     if not isinstance(n_replicates, (int, np.integer)) or n_replicates < 1:
         raise AibmdError(f"n_replicates={n_replicates!r} is not a positive whole number")
@@ -100,7 +106,18 @@ def _run_chunks(
         with _one_thread_each():
             pending = {pool.submit(_work, chunk): place for place, chunk in enumerate(chunks)}
         for future in as_completed(pending):
-            yield pending[future], future.result()
+            yield pending[future], _result_of(future)
+
+
+def _result_of(future: Future[list[Any]]) -> list[Any]:
+    try:
+        return future.result()
+    except BrokenProcessPool as reason:
+        raise AibmdError(
+            "a process ended before its work was done: it ran out of memory, or this is a script "
+            "that calls it outside of if __name__ == '__main__': or was not read from a file; "
+            "n_jobs=1 needs none of that"
+        ) from reason
 
 
 @contextmanager
@@ -115,9 +132,7 @@ def _one_thread_each() -> Iterator[None]:
             os.environ.pop(name, None)
 
 
-def _make_worker(
-    source: MixedFit, task: Task
-) -> Callable[[Sequence[np.random.Generator]], list[Any]]:
+def _make_worker(source: MixedFit, task: Task) -> Worker:
     sampler, compute = prepare_draws(source), task()
 
     def work(streams: Sequence[np.random.Generator]) -> list[Any]:
@@ -137,8 +152,34 @@ _worker: Worker
 
 
 def _start_worker(payload: bytes) -> None:
+    """Make the worker; an error waits for the first work, here it would end the process."""
     global _worker
-    _worker = _make_worker(*pickle.loads(payload))
+    try:
+        _worker = _unpack(payload)
+    except Exception as reason:
+        _worker = _Refusal(reason)
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """A worker that could not be made."""
+
+    reason: Exception
+
+    def __call__(self, streams: Sequence[np.random.Generator]) -> list[Any]:
+        raise self.reason
+
+
+def _unpack(payload: bytes) -> Worker:
+    try:
+        source, task = pickle.loads(payload)
+    except (AttributeError, ImportError) as reason:
+        raise AibmdError(
+            f"the statistic is not to be found by other processes ({reason}): define it at the "
+            "top of an importable module, not under if __name__ == '__main__': or in a notebook, "
+            "or use n_jobs=1"
+        ) from None
+    return _make_worker(source, task)
 
 
 def _work(streams: Sequence[np.random.Generator]) -> list[Any]:
@@ -190,20 +231,20 @@ def _reporting(progress: ShowProgress, total: int) -> Iterator[Callable[[int, in
         yield progress
         return
     bar = _rich_bar() if progress else None
-    if bar is None:
-        yield lambda done, total: None
-        return
-    with bar:
-        line = bar.add_task("replicates", total=total)
-        yield lambda done, total: bar.update(line, completed=done)
+    with bar or nullcontext():
+        line = bar and bar.add_task("replicates", total=total)
+        yield lambda done, total: bar and bar.update(line, completed=done)
 
 
 def _rich_bar() -> Any:
-    """A bar on standard error, or None where ``rich`` is not installed."""
+    """A bar on standard error, or None where that is no terminal or ``rich`` is not installed."""
     try:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
     except ImportError:
         return None
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        return None
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    return Progress(*columns, console=console, transient=True)

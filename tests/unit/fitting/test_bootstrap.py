@@ -1,7 +1,12 @@
 """Refits, draws and the parametric bootstrap: the same whoever computes them, nothing lost."""
 
 import operator
+import os
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 
 import numpy as np
 import pandas as pd
@@ -14,6 +19,7 @@ from aibmd.errors import AibmdError, ConvergenceError
 from aibmd.fitting.bootstrap import quantile_std_error
 from aibmd.fitting.outcome_draws import prepare_draws
 from aibmd.fitting.refit import refit
+from aibmd.fitting.replicates import _result_of
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +175,64 @@ def test_the_error_of_a_quantile_is_that_of_its_order_statistic():
     large_sample = np.sqrt(p * (1 - p) / n) / stats.norm.pdf(stats.norm.ppf(p))
     assert quantile_std_error(normal, p) == pytest.approx(large_sample, rel=0.1)
     assert quantile_std_error(normal + 1e6, p) == pytest.approx(quantile_std_error(normal, p))
+
+
+def test_a_number_is_named_after_its_function(trial):
+    found = MODELS["un"](trial)
+
+    def arm_effect(one):
+        return one.params.iloc[1]
+
+    result = aibmd.bootstrap(found, arm_effect, 20, rng=1)
+    assert result.replicates.columns.tolist() == ["arm_effect"]
+    assert result.to_frame()["statistic"].tolist() == ["arm_effect"]
+    for nameless in (lambda one: one.llf, operator.attrgetter("llf")):
+        result = aibmd.bootstrap(found, nameless, 20, rng=1)
+        assert result.replicates.columns.tolist() == ["statistic"]
+
+
+def test_progress_prints_nothing_where_there_is_no_terminal(trial, capsys):
+    pytest.importorskip("rich")
+    aibmd.bootstrap(MODELS["un"](trial), operator.attrgetter("llf"), 20, rng=1, progress=True)
+    assert capsys.readouterr() == ("", "")
+
+
+SCRIPT = """
+import numpy as np, pandas as pd, aibmd
+
+if __name__ == "__main__":
+    rng = np.random.default_rng(1)
+    table = pd.DataFrame({"id": np.repeat(range(20), 2), "visit": ["a", "b"] * 20})
+    table["y"] = rng.normal(size=40)
+    fit = aibmd.fit_mmrm("y ~ visit", table, subject="id", visit="visit", covariance="cs")
+
+    def effect(fit):
+        return fit.params.iloc[1]
+
+    try:
+        aibmd.bootstrap(fit, effect, 50, rng=1, n_jobs=2)
+    except aibmd.AibmdError as error:
+        print("refused:", error)
+"""
+
+
+def test_a_statistic_that_other_processes_cannot_find_is_refused_with_the_remedy(tmp_path):
+    path = tmp_path / "script.py"
+    path.write_text(SCRIPT)
+    ended = subprocess.run(
+        [sys.executable, str(path)], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert ended.stdout.startswith("refused: the statistic is not to be found")
+    assert "define it at the top of an importable module" in ended.stdout
+    assert "n_jobs=1" in ended.stdout
+    assert "Traceback" not in ended.stdout + ended.stderr
+
+
+def test_a_process_that_ends_is_an_error_with_a_remedy():
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        submitted = pool.submit(os._exit, 1)
+    with pytest.raises(AibmdError, match=r"a process ended before its work was done.*n_jobs=1"):
+        _result_of(submitted)
 
 
 @pytest.mark.parametrize(

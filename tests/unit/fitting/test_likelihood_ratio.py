@@ -1,5 +1,6 @@
 """Likelihood ratios: stored tests, nesting told from what structures can make, and refusals."""
 
+import dataclasses
 import sys
 import warnings
 from itertools import permutations
@@ -228,6 +229,7 @@ def test_several_added_variances_need_the_bootstrap():
     # The slopes are there: no replicate without them comes near.
     assert once.p_value == pytest.approx(1 / (40 - once.n_failed))
     assert "bootstrap, 39 replicates" in once.reference
+    assert f"none of {39 - once.n_failed} draws reached {once.statistic:.4f}: p is" in repr(once)
 
 
 def test_a_smaller_fit_on_its_boundary_needs_the_bootstrap():
@@ -278,6 +280,43 @@ def test_a_fit_that_is_not_certified_is_refused():
     assert not large.converged
     with pytest.raises(ConvergenceError, match="larger fit is not certified"):
         aibmd.likelihood_ratio_test(small, large)
+
+
+@pytest.fixture
+def printed():
+    """A bootstrap in which 4 of 98 draws reached the statistic and one more failed."""
+    return aibmd.fitting.likelihood_ratio.LikelihoodRatioTest(
+        smaller="y ~ visit, covariance cs",
+        larger="y ~ arm * visit, covariance toeph",
+        loglik_smaller=-101.25,
+        loglik_larger=-98.5,
+        statistic=5.5,
+        df=3,
+        reference="parametric bootstrap",
+        p_value=5 / 99,
+        method="ml",
+        n_replicates=99,
+        n_failed=1,
+    )
+
+
+def test_log_likelihoods_stand_below_each_other(printed):
+    _, smaller, larger, *_ = repr(printed).splitlines()
+    assert smaller.endswith("log-likelihood -101.2500")
+    assert larger.endswith("log-likelihood  -98.5000")
+    assert len(smaller) == len(larger)
+
+
+def test_a_bootstrap_prints_its_error_or_the_bound_that_no_draw_reached(printed):
+    # sqrt(p (1 - p) / 98) with p = 5 / 99
+    assert "p-value    0.0505   (Monte Carlo SE 0.0221)" in repr(printed)
+    none = dataclasses.replace(printed, p_value=1 / 99)
+    assert "p-value    none of 98 draws reached 5.5000: p is at most 0.01\n" in repr(none)
+    assert "Monte Carlo" not in repr(none)
+    one = dataclasses.replace(printed, p_value=2 / 99)
+    assert "p-value    0.0202   (Monte Carlo SE" in repr(one)
+    formula = dataclasses.replace(printed, n_replicates=0, n_failed=0, p_value=1e-6)
+    assert "p-value    <0.0001" in repr(formula).splitlines()[-1]
 
 
 def test_the_printed_test_names_its_reference():
