@@ -148,10 +148,10 @@ def likelihood_ratio_test(
     --------
     >>> import aibmd
     >>> scans = aibmd.load_cohort("brex").select(skeletal_site="total_hip")
-    >>> simple = aibmd.fit_mmrm("bmd ~ arm * visit", scans, covariance="ar1h")
+    >>> simple = aibmd.fit_mmrm("bmd ~ arm * visit", scans, covariance="adh")
     >>> full = aibmd.fit_mmrm("bmd ~ arm * visit", scans, covariance="un")
     >>> aibmd.likelihood_ratio_test(simple, full).reference
-    'chi-square on 9 df'
+    'chi-square on 6 df'
     """
     check_comparable(smaller, larger)
     df = _count_parameters(larger) - _count_parameters(smaller)
