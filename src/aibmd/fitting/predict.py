@@ -13,6 +13,7 @@ from aibmd.fitting.covariance_tables import effects_terms
 from aibmd.fitting.mixed_fit import MixedFit
 from aibmd.fitting.new_rows import RowPool, code_subjects, pool_rows
 from aibmd.fitting.observed_rows import choose_given, list_unobserved, require_subject
+from aibmd.fitting.own_rows import warn_about_rows
 from aibmd.fitting.stacked_rows import PredictionTarget
 from aibmd.fitting.wald import reduce_to_kept
 from aibmd.inference import check_conf_level
@@ -63,6 +64,12 @@ def predict(
         A column that is missing or holds what the fit has not seen; random effects of a
         marginal model.
 
+    Warns
+    -----
+    DataWarning
+        With ``random_effects``: a row contradicts what is constant of this woman in the fit,
+        such as her arm; time, or the column of a random slope, beyond what the fit has seen.
+
     Notes
     -----
     Labels (PR1) to (PR8) of ``docs/methods/prediction.md``. Standard errors include that beta
@@ -84,6 +91,20 @@ def predict(
     >>> fit = aibmd.fit_mmrm("y ~ visit", table, subject="id", visit="visit")
     >>> aibmd.predict(fit, pd.DataFrame({"visit": ["a"]}), interval="confidence").shape
     (1, 5)
+
+    A woman's own coefficients, fixed and random part together, are predictions too: her own
+    intercept with limits is her mean where the slopes vanish. Her own slope is the difference
+    of two means one unit apart, here without limits.
+
+    >>> hip = aibmd.load_cohort("brex").select(skeletal_site="total_hip")
+    >>> fit = aibmd.fit_lmm("bmd ~ arm * time", hip, random="1 + time")
+    >>> her = fit.augment().iloc[[0, 0]].assign(time=[0.0, 1.0])
+    >>> own = aibmd.predict(fit, her, kind="random_effects", interval="confidence")
+    >>> intercept, slope = own.iloc[0], own["estimate"].diff().iloc[1]
+    >>> by_hand = fit.params["time"] + fit.params["arm[T.exercise]:time"]
+    >>> by_hand += fit.random_effects.iloc[0]["time"]
+    >>> bool(abs(slope - by_hand) < 1e-9)
+    True
     """
     if isinstance(newdata, Cohort):
         newdata = newdata.to_frame()
@@ -132,6 +153,8 @@ def _predict_with_effects(
     if newdata is not None:
         require_subject(fit, newdata)
     pool, targets, index = _pool(fit, newdata, with_errors=interval == "prediction")
+    if newdata is not None:
+        warn_about_rows(fit, newdata)
     y = _no_response(pool)
     y[: fit.n_obs] = fit.design.rows.y
     target = PredictionTarget(own_errors=False, new_observation=interval == "prediction")

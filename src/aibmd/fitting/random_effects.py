@@ -83,6 +83,10 @@ def random_effects_covariance(
     -----
     Labels of ``docs/methods/prediction.md``. Robinson 1991 (Statistical Science 6:15-32).
 
+    The root of a diagonal element is the standard error of an effect. A woman's own mean,
+    fixed and random part together, with its limits: ``aibmd.predict(fit, rows,
+    kind="random_effects", interval="confidence")``, for example her rows at time zero.
+
     It misleads with few women: covariance parameters are taken as known, which makes effects
     look more certain than they are.
 

@@ -116,3 +116,59 @@ def test_numeric_visits_are_found_as_numbers(trial):
     whole = aibmd.predict(found, pd.DataFrame({"visit": [1, 3]}), interval="prediction")
     floating = aibmd.predict(found, pd.DataFrame({"visit": [1.0, 3.0]}), interval="prediction")
     pd.testing.assert_frame_equal(whole, floating)
+
+
+@pytest.fixture(scope="module")
+def slopes(trial):
+    """Times that have no short decimal form."""
+    table = trial.assign(time=trial["visit"].str[1:].astype(float) / 3)
+    level, slope = np.random.default_rng(5).normal(size=(2, 40))
+    table["y"] += 2 * level[table["who"]] + 12 * slope[table["who"]] * table["time"]
+    return aibmd.fit_lmm("y ~ arm * time + base", table, subject="who", random="1 + time")
+
+
+def rows_of_one(slopes, **changes):
+    table = slopes.augment()
+    complete = table["who"].value_counts(sort=False).eq(3).idxmax()
+    return table[table["who"] == complete].set_axis(list("ABC")).assign(**changes)
+
+
+def test_a_row_that_contradicts_its_woman_is_told_by_row_and_column(slopes):
+    own = rows_of_one(slopes)
+    other = "b" if own["arm"].iloc[0] == "a" else "a"
+    new = own.assign(arm=[own["arm"].iloc[0], other, other])
+    message = rf"row 'B' of newdata has arm = {other}, but who {own['who'].iloc[0]} has .*2 rows"
+    with pytest.warns(aibmd.DataWarning, match=message) as caught:
+        got = aibmd.predict(slopes, new, kind="random_effects")
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    # What is warned of is still answered: her b-hat beside the mean of the other arm.
+    marginal = aibmd.predict(slopes, new)["estimate"]
+    kept = aibmd.predict(slopes, own, kind="random_effects")["estimate"]
+    np.testing.assert_allclose(
+        got["estimate"] - marginal, kept - aibmd.predict(slopes, own)["estimate"], atol=1e-9
+    )
+
+
+def test_a_contradicting_number_is_told_without_rounding(slopes):
+    own = rows_of_one(slopes)
+    base = np.nextafter(own["base"].iloc[0], np.inf)
+    with pytest.warns(aibmd.DataWarning, match=f"row 'A' of newdata has base = {base}, but"):
+        aibmd.predict(slopes, own.assign(base=base), kind="random_effects")
+
+
+def test_time_beyond_the_fit_is_told_once(slopes):
+    own = rows_of_one(slopes, time=[1.0, np.nextafter(1.0, 2.0), 7.0])
+    limits = r"beyond the time of the fit, 0\.333.* to 1\.0, in 2 rows"
+    message = limits + r" \(first: row 'B', time = 1\.0000000000000002\)"
+    with pytest.warns(aibmd.DataWarning, match=message) as caught:
+        aibmd.predict(slopes, own, kind="random_effects", interval="prediction")
+    assert len(caught) == 1
+
+
+def test_rows_that_agree_rows_of_strangers_and_means_are_not_warned_of(slopes):
+    """Any warning fails a test here."""
+    own = rows_of_one(slopes)
+    aibmd.predict(slopes, own.assign(arm=own["arm"].astype(str)), kind="random_effects")
+    aibmd.predict(slopes, own.assign(who=999, base=0.1234), kind="random_effects")
+    aibmd.predict(slopes, own.assign(base=0.1234, time=9.0))
