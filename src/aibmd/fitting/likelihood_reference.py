@@ -16,7 +16,7 @@ def tail_from_theory(
     """(L2) and (L3): the reference distribution by name, and the tail beyond the statistic."""
     from scipy.special import chdtrc
 
-    nesting = find_nesting(smaller.engine.covariance, larger.engine.covariance)
+    nesting = find_nesting(smaller.engine.asked, larger.engine.asked)
     _refuse_without_theory(smaller, larger, nesting)
     if nesting is not None and nesting.n_variances == 1:
         lower = float(chdtrc(df - 1, statistic)) if df > 1 else float(statistic <= 0)

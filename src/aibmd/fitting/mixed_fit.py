@@ -115,7 +115,7 @@ class MixedFit:
     @property
     def n_covariance_parameters(self) -> int:
         """Covariance parameters of the model, those held at a limit included."""
-        return len(self.engine.theta) + self.engine.n_held
+        return len(self.engine.asked.names)
 
     @property
     def n_parameters_counted(self) -> int:

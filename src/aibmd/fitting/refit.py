@@ -108,7 +108,7 @@ class Refitter:
             assert design.cross is not None
             criterion = replace(first.criterion, cross=design.cross)
             return criterion, StartMoments(criterion.cells, *residual_moments(design.cross))
-        return subject_criterion(design, first.covariance, self.fit.features, first.method)
+        return subject_criterion(design, first.asked, self.fit.features, first.method)
 
     def _exchange(self, y: FloatArray) -> Design:
         """The design with other outcomes."""

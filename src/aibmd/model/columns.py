@@ -112,10 +112,8 @@ def as_factor(column: pd.Series) -> Any:
     """Text, booleans and categories become categories without unused levels; numbers stay."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         return column.array.remove_unused_categories()
-    if (
-        (isinstance(column.dtype, np.dtype)
-        and column.dtype.kind in "mMc")
-        or isinstance(column.dtype, pd.DatetimeTZDtype)
+    if (isinstance(column.dtype, np.dtype) and column.dtype.kind in "mMc") or isinstance(
+        column.dtype, pd.DatetimeTZDtype
     ):
         what = "complex numbers" if column.dtype.kind == "c" else "dates or durations"
         raise AibmdError(

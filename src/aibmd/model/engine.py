@@ -48,8 +48,8 @@ class EngineFit:
     criterion : Criterion
     theta_scaled, at, derivatives
         The optimum and the criterion there, in the basis of the least squares.
-    n_held : int
-        Parameters of the model asked for that lie at a limit and are not in theta.
+    limit_of : CovarianceTerm or None
+        The covariance asked for, where the maximum lies at a limit of it.
     """
 
     beta: FloatArray
@@ -63,7 +63,7 @@ class EngineFit:
     theta_scaled: FloatArray
     at: Evaluation
     derivatives: Derivatives
-    n_held: int = 0
+    limit_of: CovarianceTerm | None = None
 
     def __post_init__(self) -> None:
         for value in (self, self.at, self.derivatives):
@@ -73,6 +73,11 @@ class EngineFit:
     def covariance(self) -> CovarianceTerm:
         """How theta makes V."""
         return self.criterion.covariance
+
+    @property
+    def asked(self) -> CovarianceTerm:
+        """The covariance asked for; `covariance` has fewer parameters at a limit of it."""
+        return self.covariance if self.limit_of is None else self.limit_of
 
     @property
     def least_squares(self) -> LeastSquares:
@@ -178,7 +183,7 @@ def _fit_limit(criterion: Criterion, theta: FloatArray) -> EngineFit:
             "covary through it, and it drops out of the inference",
         ),
     )
-    return replace(fit, certificate=certificate, n_held=int(term.may_vanish.sum()))
+    return replace(fit, certificate=certificate, limit_of=term)
 
 
 def _rank_starts(criterion: Criterion, starts: list[FloatArray]) -> list[FloatArray]:

@@ -130,6 +130,8 @@ def _structure_starts(term: StructureTerm, data: StartMoments) -> list[FloatArra
     if term.structure.is_scheduled:
         return [term.structure.start(*data.over(term.axis, len(term.labels)))]
     variance = _overall_variance(data)
+    if term.structure.count(len(term.labels)) == 1:  # the limit without memory
+        return [np.array([variance])]
     rhos = [correlation ** (1.0 / data.distance) for correlation in _CORRELATIONS]
     return [np.array([variance, min(max(rho, 1e-6), 1 - 1e-6)]) for rho in rhos]
 

@@ -67,3 +67,20 @@ def test_a_real_correlation_is_kept():
     table["y"] = walk.ravel() + 0.1 * rng.normal(size=len(table))
     fit = aibmd.fit_mmrm("y ~ group", table, subject="who", covariance="sp_exp", time="time")
     assert "correlation at distance 1" in fit.covariance_parameters
+
+
+def test_the_ratio_to_a_model_without_memory_is_nothing_and_is_still_tested():
+    """The parameter at its limit counts: one df, statistic zero, under the bootstrap."""
+    table, rng = irregular(3)
+    table["y"] = np.repeat(3.0 * rng.normal(size=30), 4) + table["alternating"]
+    table["y"] += 0.3 * rng.normal(size=len(table))
+    smaller = aibmd.fit_lmm("y ~ group", table, subject="who", random="1")
+    with pytest.warns(SingularFitWarning, match="correlation over time is zero"):
+        larger = aibmd.fit_lmm(
+            "y ~ group", table, subject="who", random="1", residual="sp_exp", time="time"
+        )
+    assert larger.n_covariance_parameters == smaller.n_covariance_parameters + 1
+    found = aibmd.likelihood_ratio_test(
+        smaller, larger, reference="bootstrap", n_replicates=9, rng=1, n_jobs=1
+    )
+    assert found.statistic == pytest.approx(0.0, abs=1e-8)
