@@ -52,6 +52,10 @@ class Sabotage:
         self.found = {}
         self.red = []  # tests that were red before anything was broken
 
+    def pytest_runtest_logreport(self, report):
+        if report.failed:
+            _failed.add(report.nodeid)
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session):
         if session.testsfailed:
@@ -94,12 +98,14 @@ def _items(session, names, first=""):
     return sorted(found, key=lambda item: first not in item.nodeid)
 
 
-def _first_failure(items):
-    from _pytest.runner import runtestprotocol
+_failed = set()
 
+
+def _first_failure(items):
+    """Run tests one by one, as pytest does, up to the first that is red."""
     for item in items:
-        reports = runtestprotocol(item, log=False, nextitem=None)
-        if any(report.failed for report in reports):
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+        if item.nodeid in _failed:
             return item.nodeid
     return None
 
