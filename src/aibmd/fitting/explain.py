@@ -192,8 +192,8 @@ def _satterthwaite(fit: "MixedFit", asked: ExplainedFunction, df: float) -> list
     denominator = float(parts.products.sum())
     lines = [
         f"(S2) g_h = dv/dtheta_h; W = inverse {fit.inference.information} information of theta",
-        "     (Wg)_h = sum_k W_hk g_k; in these units W is fit.inference.theta_vcov *"
-        " numpy.outer(c, c), c = fit.engine.theta_units",
+        "     (Wg)_h = sum_k W_hk g_k; in the units of theta",
+        "     W is fit.inference.theta_vcov * numpy.outer(c, c), c = fit.engine.theta_units",
         *table(
             ("parameter", "theta_h", "root W_hh", "g_h", "(Wg)_h", "g_h (Wg)_h"),
             names,
