@@ -177,7 +177,7 @@ def write(summary):
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         code = run_suites(folder)
-        if code:
-            sys.exit(code)
+        # A comparison counts only where its test passed: the page is right even beside a red one.
         write(summarise(read_lines(folder)))
     print(f"wrote {PAGE.relative_to(ROOT)} and {JSON.relative_to(ROOT)}")
+    sys.exit(code)

@@ -76,7 +76,8 @@ REQUIREMENTS = (
         "exact",
         "Balanced designs: Kenward-Roger returns the exact tests of the mean squares; paired and "
         "two-sample tests are those of t.test and lm",
-        ("test_exact_against_engine", "_of_lm", "paired_t_test", "is_the_analysis_of_covariance"),
+        ("test_exact_against_engine", "analysis_of_covariance_of_lm", "the_f_of_lm",
+         "paired_t_test", "test_balanced_designs"),
     ),
     Requirement(
         "products",

@@ -1,4 +1,4 @@
-"""The numbers behind one coefficient's row, each named as in the method notes."""
+"""The numbers behind one row of a table, each named as in the method notes."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ _ROUNDING = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class Adjustment:
-    """Parts of Phi_A - Phi at the coefficient, (K1) and (K10)."""
+    """Parts of l'(Phi_A - Phi)l, (K1) and (K10)."""
 
     of_q: float
     of_p: float
@@ -31,7 +31,7 @@ class Satterthwaite:
     Attributes
     ----------
     gradient : (n_theta,) array
-        g_h, derivative of Phi_jj by theta_h (S2).
+        g_h, derivative of v = l'Phi l by theta_h (S2).
     theta_se : (n_theta,) array
         Root of the diagonal of W.
     weighted : (n_theta,) array
@@ -53,7 +53,7 @@ class Satterthwaite:
 
 @dataclass(frozen=True, slots=True)
 class Contributions:
-    """What each subject adds to the sandwich at the coefficient.
+    """What each subject adds to l'U l.
 
     Attributes
     ----------
@@ -82,14 +82,14 @@ def sum_normal_equations(fit: "MixedFit") -> FloatArray:
     return total
 
 
-def take_adjustment(fit: "MixedFit", j: int) -> Adjustment:
-    """The Kenward-Roger adjustment of Phi_jj, part by part."""
+def take_adjustment(fit: "MixedFit", row: FloatArray) -> Adjustment:
+    """The Kenward-Roger adjustment of l'Phi l, part by part; `row` is l, (p,)."""
     engine, inference = fit.engine, fit.inference
     W, at = inference.theta_vcov, engine.at
     to_user = engine.least_squares.to_user_vcov
 
-    def at_j(inner: FloatArray) -> float:
-        return float(2.0 * to_user(at.Phi @ inner @ at.Phi)[j, j])
+    def of_row(inner: FloatArray) -> float:
+        return float(2.0 * row @ to_user(at.Phi @ inner @ at.Phi) @ row)
 
     sums = engine.criterion.kenward_roger_sums
     Q = sums(engine.theta_scaled, at, W, False)
@@ -97,14 +97,14 @@ def take_adjustment(fit: "MixedFit", j: int) -> Adjustment:
     PPhiP = np.einsum("hk,hpq,qr,krs->ps", W, P, at.Phi, P, optimize=True)
     of_r = 0.0
     if inference.df_method == "kenward_roger_second_order":
-        of_r = at_j(sums(engine.theta_scaled, at, W, True) - Q)
-    return Adjustment(at_j(Q), -at_j(PPhiP), of_r)
+        of_r = of_row(sums(engine.theta_scaled, at, W, True) - Q)
+    return Adjustment(of_row(Q), -of_row(PPhiP), of_r)
 
 
-def take_satterthwaite(fit: "MixedFit", j: int) -> Satterthwaite:
+def take_satterthwaite(fit: "MixedFit", row: FloatArray) -> Satterthwaite:
     """Gradient and information, from engine units to the user's."""
     units, inference = fit.engine.theta_units, fit.inference
-    gradient = inference.Phi_gradient[:, j, j] / units
+    gradient = np.einsum("p,hpq,q->h", row, inference.Phi_gradient, row) / units
     W = inference.theta_vcov * units[:, None] * units
     se = np.sqrt(np.diagonal(W))
     gradient = _without_rounding(gradient, se, float(np.abs(gradient * se).max()))
@@ -119,18 +119,18 @@ def _without_rounding(values: FloatArray, scale: Any, size: Any) -> FloatArray:
     return np.where(np.abs(values * scale) > _ROUNDING * size, values, 0.0)
 
 
-def take_contributions(fit: "MixedFit", j: int) -> Contributions:
+def take_contributions(fit: "MixedFit", row: FloatArray) -> Contributions:
     """Each subject's e_i, in the order of `fit.design.rows.subjects`."""
     sandwich = fit.inference.sandwich
     if sandwich is None:
         raise ValueError("the fit has no sandwich")
-    row = fit.inference.to_scaled[j]
+    scaled = row @ fit.inference.to_scaled
     influence, expected = np.zeros(fit.n_subjects), 0.0
     Phi, squares = sandwich.Phi, sandwich.squares
     for block, cluster in zip(_blocks(fit), sandwich.clusters, strict=True):
         factor = np.linalg.cholesky(block.V)
         residual = np.linalg.solve(factor, block.residual[..., None])[..., 0]
-        g = cluster.M @ row
+        g = cluster.M @ scaled
         influence[fit.design.rows.subject[block.rows[:, 0]]] = (g * residual).sum(axis=1)
         b = np.einsum("skp,sk->sp", cluster.X, g)
         twice = 2.0 * cluster.count * np.einsum("sp,pq,sq->s", b, Phi, b)

@@ -137,10 +137,14 @@ def test_kenward_roger_row_is_that_of_the_dense_formulas(df_method, information,
     second = df_method == "kenward_roger_second_order"
     adjusted = dense.adjusted_vcov(at, second)[j, j]
     found = lines_of(text)
-    assert found["K1"] == pytest.approx([*parts, adjusted], rel=DIGITS)
+    # The adjusted variance bears the label of the formula it was adjusted by.
+    assert found["K1"] == pytest.approx(parts if second else [*parts, adjusted], rel=DIGITS)
     assert ("K10" in found) == second
     if second:
-        assert found["K10"] == pytest.approx([-(at.Phi @ WR @ at.Phi)[j, j] / 2], rel=1e-4)
+        of_r = -(at.Phi @ WR @ at.Phi)[j, j] / 2
+        assert found["K10"] == pytest.approx([of_r, adjusted], rel=1e-4)
+    terms = [found["S1"][0], *found["K1"], *found.get("K10", [])]
+    assert sum(terms[:-1]) == pytest.approx(terms[-1], rel=2e-6)
     check_test(text, made.params.iloc[j], np.sqrt(adjusted), found["S3"][1])
 
 
@@ -328,6 +332,110 @@ def test_a_level_of_a_million_changes_no_digit():
     plain, lifted = (lines_of(text) for text in texts)
     for label in ("M10", "S1", "K1", "S3", "D4"):
         assert plain[label] == pytest.approx(lifted[label], rel=DIGITS)
+
+
+def test_what_is_printed_adds_up_where_terms_cancel():
+    """Products near 1e6 that end at 0.01: with six digits each they would end anywhere."""
+    scans = pd.read_csv(TESTS / "reference" / "data" / "irregular.csv")
+    scans = scans.assign(bmd=scans["bmd"] + 1e6)
+    made = aibmd.fit_lmm("bmd ~ arm * time", scans, subject="subject", random="1 + time")
+    for name in made.params.index:
+        _, rows = table_of(made.explain(name), "k")
+        # A double holds sixteen digits of the products.
+        rounding = 1e-15 * np.abs(column(rows, 3)).max()
+        assert column(rows, 3).sum() == pytest.approx(made.params[name], rel=2e-6, abs=8 * rounding)
+
+
+def test_the_header_says_model_response_and_covariance(trial):
+    positive = trial.assign(y=np.exp(trial["y"] / 10))
+    text = fit("log(y) ~ arm + visit", positive, covariance="cs", group="arm").explain(NAME)
+    assert "Model: log(y) ~ arm + visit\n" in text
+    assert "Response: log(y); every number below is on this scale\n" in text
+    assert re.search(r"Covariance: cs \(.+\) within who, for each arm its own\n", text)
+    assert "Response: y, in its own units" in fit("y ~ arm", trial).explain(NAME)
+    sleep = pd.read_csv(TESTS / "reference" / "data" / "sleepstudy_unbalanced.csv")
+    made = aibmd.fit_lmm("reaction ~ days", sleep, subject="subject", random="1 + days")
+    want = "Covariance: random effects 1 + days | subject (full); residual independent"
+    assert want in made.explain("days")
+
+
+def test_with_sampling_weights_the_sums_are_written_with_them(trial):
+    table = trial.assign(s=1.0 + (trial["base"] > 0))
+    text = fit("y ~ arm", table, sampling_weights="s", vcov="CR2").explain(NAME)
+    assert "Phi = (sum_i s_i X_i'V_i^-1 X_i)^-1 and u = sum_i s_i X_i'V_i^-1 y_i" in text
+    assert "s_i" not in fit("y ~ arm", trial).explain(NAME)
+
+
+def test_the_variance_of_the_robust_variance_is_called_as_in_the_note(trial):
+    text = fit("y ~ arm", trial, vcov="CR2").explain(NAME)
+    assert "(H6) U_2 = its variance" in text
+    assert "df = 2 E^2 / U_2" in text
+    assert "nu = 2 E^2 / U_2" in (NOTES / "sandwich.md").read_text("utf-8")
+
+
+def test_w_is_had_where_the_text_says(trial):
+    made = fit("y ~ arm + visit", trial, covariance="ar1h", df_method="satterthwaite")
+    text = made.explain(NAME)
+    where = re.search(r"W is (.*), c = (.*)", text)
+    c = eval(where[2], {"fit": made})
+    W = eval(where[1], {"fit": made, "numpy": np, "c": c})
+    _, rows = table_of(text, "parameter")
+    g = column(rows, 3)
+    np.testing.assert_allclose(np.sqrt(np.diag(W)), column(rows, 2), rtol=DIGITS)
+    np.testing.assert_allclose(column(rows, 4), W @ g, atol=DIGITS * np.abs(W @ g).max())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"covariance": "ar1h"}, {"vcov": "CR2"}, {"df_method": "between_within"}, {"method": "ml"},
+     {"covariance": "ar1h", "df_method": "kenward_roger_second_order"}],
+    ids=str,
+)  # fmt: skip
+def test_a_contrast_is_explained_by_its_row(options, trial):
+    made = fit("y ~ arm * visit", trial, **options)
+    pairs = aibmd.contrast(aibmd.emmeans(made, "arm", by="visit"), "pairwise")
+    row = pairs.to_frame().iloc[2]
+    text = made.explain(pairs.L[2])
+    found = lines_of(text)
+    assert text.startswith("l = -1 arm[T.b] -1 arm[T.b]:visit[T.v3]: its row")
+    check_test(text, row["estimate"], row["std_error"], row["df"])
+    _, rows = table_of(text, "k")
+    assert column(rows, 3).sum() == pytest.approx(row["estimate"], rel=2e-6)
+    variance = row["std_error"] ** 2
+    if "vcov" in options:
+        e = table_of(text, "subject")[1]
+        shown = column(e[:-1], 2).sum() + float(e[-1][1])
+        assert shown == pytest.approx(variance, rel=DIGITS)
+    else:
+        terms = [found["S1"][0], *found.get("K1", []), *found.get("K10", [])]
+        if len(terms) > 1:
+            assert sum(terms[:-1]) == pytest.approx(terms[-1], rel=DIGITS)
+        assert terms[-1] == pytest.approx(variance, rel=DIGITS)
+    last = {"vcov": "H6", "df_method": "D1"}.get(next(reversed(options)), "S3")
+    label = "S3" if options.get("df_method", "").startswith("kenward") else last
+    assert found[label][-1] == pytest.approx(row["df"], rel=DIGITS)
+
+
+def test_a_row_of_one_coefficient_is_that_coefficient(trial):
+    made = fit("y ~ arm + visit", trial)
+    by_name, by_row = made.explain(NAME), made.explain(pd.Series({NAME: 1.0}))
+    ours, theirs = lines_of(by_name), lines_of(by_row)
+    assert ours == theirs
+
+
+def test_only_one_estimable_function_is_explained(trial):
+    made = fit("y ~ arm + visit", trial)
+    means = aibmd.emmeans(made, "arm")
+    with pytest.raises(AibmdError, match=r"2 estimates; .*fit.explain\(estimates.L\[i\]\)"):
+        made.explain(means)
+    with pytest.raises(AibmdError, match="one function, one row of L"):
+        made.explain(means.L)
+    with pytest.raises(AibmdError, match="one function, one row of L"):
+        made.explain(0 * means.L[0])
+    with pytest.raises(NotEstimableError, match="not estimable"):
+        made.explain(np.nan * means.L[0])
+    pair = aibmd.contrast(means, "pairwise")
+    assert made.explain(pair).startswith("a - b: its row")
 
 
 def test_an_unknown_coefficient_is_an_error_that_lists_those_there_are(trial):
