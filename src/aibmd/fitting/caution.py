@@ -1,14 +1,12 @@
 """Warnings a fit gives once, where the user called."""
 
-import sys
-import warnings
-
 import numpy as np
 import pandas as pd
 
 from aibmd.cohort import Cohort
 from aibmd.errors import ConvergenceWarning, DataWarning, SingularFitWarning
 from aibmd.fitting.mixed_fit import MixedFit
+from aibmd.fitting.telling import warn_caller
 from aibmd.model.pattern_likelihood import PatternCriterion
 from aibmd.vocabulary import TIME, VISIT
 
@@ -24,16 +22,16 @@ def warn_about(fit: MixedFit) -> None:
     certificate, coding = fit.engine.certificate, fit.coding
     reasons = "; ".join(certificate.messages)
     if certificate.singular:
-        _warn(f"the covariance is singular: {reasons}", SingularFitWarning)
+        warn_caller(f"the covariance is singular: {reasons}", SingularFitWarning)
     elif not certificate.converged:
-        _warn(f"not certified as a maximum: {reasons}", ConvergenceWarning)
+        warn_caller(f"not certified as a maximum: {reasons}", ConvergenceWarning)
     if coding.dropped_columns:
         dropped = ", ".join(coding.dropped_columns)
-        _warn(f"columns that repeat earlier ones were dropped: {dropped}", DataWarning)
+        warn_caller(f"columns that repeat earlier ones were dropped: {dropped}", DataWarning)
     _warn_labels(fit)
     for name, levels in coding.levels.items():
         if len(levels) == 1:
-            _warn(
+            warn_caller(
                 f"factor {name!r} has one level in the rows used ({levels[0]}); its terms "
                 "add nothing to the model",
                 DataWarning,
@@ -52,7 +50,7 @@ def warn_uneven(fit: MixedFit, data: "pd.DataFrame | Cohort") -> None:
     gaps = np.diff(at)
     if np.isfinite(gaps).all() and gaps.max() > _UNEVEN * gaps.min():
         years = ", ".join(f"{round(value, 1) + 0.0:g}" for value in at)
-        _warn(
+        warn_caller(
             f"covariance={fit.choice.text!r} counts visits as evenly spaced, and they are scanned "
             f"at {years} years (medians); ad and adh do not, sp_exp takes the time itself",
             DataWarning,
@@ -69,7 +67,9 @@ def _warn_labels(fit: MixedFit) -> None:
         for same in alike.values():
             if len(same) > 1:
                 labels = " and ".join(map(repr, same))
-                _warn(f"factor {name!r}: {labels} differ in blanks or case alone", DataWarning)
+                warn_caller(
+                    f"factor {name!r}: {labels} differ in blanks or case alone", DataWarning
+                )
     if fit.design.X is None:  # covariates constant within subjects, found while coding
         return
     for name in fit.coding.levels:
@@ -87,7 +87,7 @@ def _warn_odd_subjects(fit: MixedFit, name: str) -> None:
     odd = np.flatnonzero(lowest != highest)
     if 0 < len(odd) <= min(5, _FEW * fit.n_subjects):
         who = ", ".join(map(str, rows.subjects.take(odd)))
-        _warn(
+        warn_caller(
             f"factor {name!r} changes within {len(odd)} of {fit.n_subjects} subjects ({who}) and "
             "within no other; is that meant?",
             DataWarning,
@@ -106,20 +106,8 @@ def _warn_undetermined(fit: MixedFit) -> None:
     ]
     if unseen:
         more = f" and {len(unseen) - 10} more" if len(unseen) > 10 else ""
-        _warn(
+        warn_caller(
             f"no subject has both visits of: {', '.join(unseen[:10])}{more}; their covariance is "
             "not estimated, and nothing printed depends on it",
             DataWarning,
         )
-
-
-def _outside() -> int:
-    """How far up the first frame outside the package is."""
-    frame, level = sys._getframe(1), 1
-    while frame is not None and frame.f_globals.get("__name__", "").startswith("aibmd."):
-        frame, level = frame.f_back, level + 1  # type: ignore[assignment]
-    return level
-
-
-def _warn(message: str, category: type[Warning]) -> None:
-    warnings.warn(message, category, stacklevel=_outside())

@@ -244,10 +244,11 @@ class MixedFit:
         return glance_table(self)
 
     def augment(self) -> pd.DataFrame:
-        """The rows used with subject, visit, response, fitted value and residuals.
+        """The rows used with the model's own columns, response, fitted value and residuals.
 
-        ``resid_pearson``, ``resid_studentised`` and ``resid_cholesky`` are `aibmd.residuals`;
-        with random effects also ``fitted_conditional`` and ``resid_conditional``.
+        ``resid_pearson``, ``resid_studentised`` and ``resid_cholesky`` are `aibmd.residuals`,
+        marginal as ``fitted`` and ``resid`` are; with random effects also
+        ``fitted_conditional``, ``resid_conditional`` and ``resid_conditional_pearson``.
         """
         return augment_table(self)
 
@@ -255,10 +256,11 @@ class MixedFit:
         """Model, data, fit, covariance and coefficients, as text."""
         return format_summary(self)
 
-    def explain(self, term: str, conf_level: float = 0.95) -> str:
+    def explain(self, term: Any, conf_level: float = 0.95) -> str:
         """The row of one coefficient, number by number, through the labelled equations.
 
-        For example ``print(fit.explain("arm[T.b]"))``; labels are those of ``docs/methods``.
+        For example ``print(fit.explain("arm[T.b]"))``; a contrast by its row of L,
+        ``fit.explain(estimates.L[0])``. Labels are those of ``docs/methods``.
         """
         return explain(self, term, conf_level)
 

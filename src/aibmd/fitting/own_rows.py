@@ -1,7 +1,5 @@
 """Whether new rows of known women go with what the fit knows of them; if not, a warning."""
 
-import sys
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +7,7 @@ import pandas as pd
 
 from aibmd.errors import DataWarning
 from aibmd.fitting.new_rows import code_subjects
+from aibmd.fitting.telling import warn_caller
 from aibmd.formatting import format_plural
 from aibmd.linalg.symmetric import BoolArray, IntArray
 
@@ -45,12 +44,13 @@ def _warn_contradictions(fit: "MixedFit", newdata: pd.DataFrame) -> None:
         differs = np.flatnonzero(_differ(newdata[name].iloc[known], old, own_row))
         if len(differs):
             at = differs[0]
-            _warn(
+            warn_caller(
                 f"row {_label(newdata.index, known[at])} of newdata has {name} = "
                 f"{newdata[name].iloc[known[at]]}, but {fit.spec.subject} "
                 f"{rows.subjects[who[known[at]]]} has {old.iloc[own_row[at]]} in the fit "
                 f"({format_plural(len(differs), 'row')} such): her random effects are added to the "
-                "mean of other women. For that mean alone use kind='marginal'"
+                "mean of other women. For that mean alone use kind='marginal'",
+                DataWarning,
             )
 
 
@@ -77,11 +77,12 @@ def _warn_beyond(fit: "MixedFit", newdata: pd.DataFrame) -> None:
         low, high = float(old.min()), float(old.max())
         beyond = np.flatnonzero((new < low) | (new > high))
         if len(beyond):
-            _warn(
+            warn_caller(
                 f"newdata goes beyond the {name} of the fit, {low} to {high}, in "
                 f"{format_plural(len(beyond), 'row')} (first: row "
                 f"{_label(newdata.index, beyond[0])}, {name} = {float(new[beyond[0]])}): these are "
-                "extrapolated, and their limits hold only if every woman's line goes on as it was"
+                "extrapolated, and their limits hold only if every woman's line goes on as it was",
+                DataWarning,
             )
 
 
@@ -100,10 +101,3 @@ def _slope_columns(fit: "MixedFit") -> dict[str, Any]:
     if fit.spec.time is not None and fit.design.rows.time is not None:
         found[fit.spec.time] = fit.design.rows.time
     return found
-
-
-def _warn(message: str) -> None:
-    frame, level = sys._getframe(0), 1
-    while frame is not None and frame.f_globals.get("__name__", "").startswith("aibmd."):
-        frame, level = frame.f_back, level + 1  # type: ignore[assignment]
-    warnings.warn(message, DataWarning, stacklevel=level)
