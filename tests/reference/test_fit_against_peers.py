@@ -65,6 +65,21 @@ def test_standard_errors(case_id, df_method, information):
     agree_case(case, "SE", relative(got, want["se"]))
 
 
+@pytest.mark.parametrize("case_id", [i for i, c in CASES.items() if c.exact])
+def test_coefficient_covariance(case_id):
+    """Before any adjustment; each element beside its two variances."""
+    case = CASES[case_id]
+    want = np.atleast_2d(case.numbers["vcov"])
+    names = case.blocks[0].table("coefficients")["name"]
+    index = fit(case_id).params.index
+    at = [stored.position(stored.formulaic_name(n, case.factors), index) for n in names]
+    got = fit(case_id).cov_params().to_numpy()[np.ix_(at, at)]
+    sd = np.sqrt(np.diagonal(want))
+    words = compared.WORDS["VCOV"]
+    difference = largest((got - want) / np.outer(sd, sd))
+    compared.agree("direct.R", words, difference, 2 * compared.tol.EXACT_SE)
+
+
 @blocks
 def test_degrees_of_freedom(case_id, df_method, information):
     case = CASES[case_id]

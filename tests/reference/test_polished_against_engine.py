@@ -30,6 +30,8 @@ def test_the_same_optimum(file, key):
         mc.compare_theta(PEER, model, mc.tol.EXACT_THETA_IN_SE)
     if model.covariance is not None:
         mc.compare_covariance(PEER, "EXACT", model)
+    if model.random_covariance is not None:
+        mc.compare_effects(PEER, "EXACT", model)
 
 
 @models

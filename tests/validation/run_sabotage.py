@@ -38,6 +38,22 @@ READERS = {
 }  # fmt: skip
 # (file, quantity) that no comparison with the engine reads, and why.
 NOT_READ = {
+    **{
+        ("profile", one): "the limits are compared; the optimum is that of random_slopes"
+        for one in ("estimate", "loglik", "theta")
+    },
+    **{
+        ("leave_one_out", one): "the refits are compared; the optimum is in other files"
+        for one in ("loglik", "theta", "vcov")
+    },
+    **{
+        ("means_lm", one): "its test reads the file without the loader"
+        for one in ("df", "estimate", "std_error")
+    },
+    ("sleepstudy", "cov"): "glmmTMB's, of which the log-likelihood alone is compared",
+    ("exact", "df"): "lme4's, beside the mean squares that are compared",
+    ("exact", "estimate"): "lme4's, beside the mean squares that are compared",
+    ("exact", "se"): "lme4's, beside the mean squares that are compared",
     ("sas_dense", "den_df"): "joint df in SAS's basis of the hypothesis",
     ("fev", "theta"): "mmrm's own parameters; the oracle's tests read them",
     ("orthodont", "theta"): "mmrm's own parameters; the oracle's tests read them",
