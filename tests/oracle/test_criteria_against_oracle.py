@@ -114,9 +114,7 @@ def test_kenward_roger_sums(name, kind, second_order):
     engine, at, found, want = here(name, "reml")
     units, scale = engine.theta_units, engine.least_squares
     W = np.linalg.inv(getattr(want, kind)) / np.outer(units, units)
-    sums = engine.criterion.kenward_roger_sums(
-        want.theta / units, at, W, second_order=second_order
-    )
+    sums = engine.criterion.kenward_roger_sums(want.theta / units, at, W, second_order=second_order)
     inner = sums - np.einsum("kh,kab,bc,hcd->ad", W, found.P, at.Phi, found.P)
     got = scale.to_user_vcov(at.Phi + 2 * at.Phi @ inner @ at.Phi)
     order = "second" if second_order else "first"
