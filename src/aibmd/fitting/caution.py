@@ -10,6 +10,8 @@ from aibmd.fitting.telling import warn_caller
 from aibmd.model.pattern_likelihood import PatternCriterion
 from aibmd.vocabulary import TIME, VISIT
 
+# New share of a column of Z beside those before it.
+_FAR_FROM_ZERO = 1e-2
 # Structures whose correlation depends on how many visits lie between.
 _COUNTS_VISITS = ("ar1", "ar1h", "toep", "toeph")
 _UNEVEN = 1.5
@@ -29,6 +31,7 @@ def warn_about(fit: MixedFit) -> None:
         dropped = ", ".join(coding.dropped_columns)
         warn_caller(f"columns that repeat earlier ones were dropped: {dropped}", DataWarning)
     _warn_labels(fit)
+    _warn_far_from_zero(fit)
     for name, levels in coding.levels.items():
         if len(levels) == 1:
             warn_caller(
@@ -75,6 +78,20 @@ def _warn_labels(fit: MixedFit) -> None:
     for name in fit.coding.levels:
         if name not in (fit.spec.visit, fit.spec.repeated) and name in rows.frame:
             _warn_odd_subjects(fit, name)
+
+
+def _warn_far_from_zero(fit: MixedFit) -> None:
+    """Calendar years beside an intercept: the two nearly repeat each other, and digits go."""
+    for part in fit.features.random:
+        length = np.sqrt((part.Z**2).sum(axis=0))
+        new_share = np.abs(np.diagonal(np.linalg.qr(part.Z / length, mode="r")))
+        if part.Z.shape[1] > 1 and new_share.min() < _FAR_FROM_ZERO:
+            warn_caller(
+                "random effects nearly repeat each other, because a column lies far from zero "
+                "beside its spread (calendar years?): the last digits are lost. Count time from "
+                "a date within the study",
+                DataWarning,
+            )
 
 
 def _warn_odd_subjects(fit: MixedFit, name: str) -> None:

@@ -80,3 +80,21 @@ def test_visits_far_apart_are_not_counted_as_neighbours_in_silence():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         aibmd.fit_mmrm("bmd ~ visit", spine, covariance="adh")
+
+
+def test_calendar_years_beside_a_random_intercept_are_told():
+    """1 + t at t = 2015 and 1 + (t - 2014) are one model; only one of them keeps its digits."""
+    rng = np.random.default_rng(5)
+    who = np.repeat(np.arange(40), 4)
+    table = pd.DataFrame({"who": who, "since": np.tile([0.0, 1, 2, 4], 40)})
+    table["y"] = (
+        1 + rng.normal(size=40)[who] + (0.1 + 0.1 * rng.normal(size=40)[who]) * table["since"]
+    )
+    table["y"] += 0.1 * rng.normal(size=160)
+    table["year"] = 2014 + table["since"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        near = aibmd.fit_lmm("y ~ since", table, subject="who", random="1 + since")
+    with pytest.warns(DataWarning, match="Count time from a date within the study"):
+        far = aibmd.fit_lmm("y ~ year", table, subject="who", random="1 + year")
+    assert far.llf == pytest.approx(near.llf, abs=1e-4)
