@@ -32,6 +32,11 @@ def test_the_same_optimum(file, key):
         mc.compare_covariance(PEER, "EXACT", model)
     if model.random_covariance is not None:
         mc.compare_effects(PEER, "EXACT", model)
+    if "residual_theta" in model.numbers:
+        want = list(model.numbers["residual_theta"].values())
+        got = mc.fit_of(model).covariance_parameters.iloc[-len(want) :]
+        words = "residual parameters, relative"
+        mc.agree(PEER, words, mc.relative(got, want), mc.tol.EXACT_COVARIANCE)
 
 
 @models
