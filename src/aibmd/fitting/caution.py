@@ -7,7 +7,6 @@ from aibmd.cohort import Cohort
 from aibmd.errors import ConvergenceWarning, DataWarning, SingularFitWarning
 from aibmd.fitting.mixed_fit import MixedFit
 from aibmd.fitting.telling import warn_caller
-from aibmd.linalg.basis import orthonormalise
 from aibmd.model.pattern_likelihood import PatternCriterion
 from aibmd.vocabulary import TIME, VISIT
 
@@ -84,7 +83,9 @@ def _warn_labels(fit: MixedFit) -> None:
 def _warn_far_from_zero(fit: MixedFit) -> None:
     """Calendar years beside an intercept: the two nearly repeat each other, and digits go."""
     for part in fit.features.random:
-        if np.abs(orthonormalise(part.Z).new_share).min() < _FAR_FROM_ZERO:
+        length = np.sqrt((part.Z**2).sum(axis=0))
+        new_share = np.abs(np.diagonal(np.linalg.qr(part.Z / length, mode="r")))
+        if part.Z.shape[1] > 1 and new_share.min() < _FAR_FROM_ZERO:
             warn_caller(
                 "random effects nearly repeat each other, because a column lies far from zero "
                 "beside its spread (calendar years?): the last digits are lost. Count time from "

@@ -39,11 +39,6 @@ class OrthonormalBasis:
         freeze_arrays(self)
 
     @property
-    def new_share(self) -> FloatArray:
-        """Share of the length of each kept column that is new beside those before it, (p,)."""
-        return np.asarray(1.0 / (np.diagonal(self.transform) * self.length[self.kept]))
-
-    @property
     def log_det(self) -> float:
         """Log of the absolute determinant of `transform`."""
         return float(np.log(np.abs(np.diagonal(self.transform))).sum())

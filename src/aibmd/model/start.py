@@ -92,11 +92,10 @@ def residual_cell_moments(
     sums, counts = np.zeros((n_cells, n_cells)), np.zeros((n_cells, n_cells))
     for rows in blocks:
         r, code = residual[rows], cell[rows]
-        pair = (code[:, :, None] * n_cells + code[:, None]).ravel()
-        products = (r[:, :, None] * r[:, None]).ravel()
-        square = (n_cells, n_cells)
-        sums += np.bincount(pair, products, n_cells**2).reshape(square)
-        counts += np.bincount(pair, minlength=n_cells**2).reshape(square)
+        shape = (*rows.shape, rows.shape[1])
+        at = (np.broadcast_to(code[:, :, None], shape), np.broadcast_to(code[:, None], shape))
+        np.add.at(sums, at, r[:, :, None] * r[:, None])
+        np.add.at(counts, at, 1.0)
     return sums / np.maximum(counts, 1.0), counts
 
 

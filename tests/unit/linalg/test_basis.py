@@ -88,10 +88,3 @@ def test_nearly_dependent_columns_are_kept_and_orthonormal():
     basis = orthonormalise(X)
     check_basis(X, basis)
     assert len(basis.kept) == 4
-
-
-def test_the_new_share_of_a_column_is_the_sine_of_its_angle_to_those_before():
-    X = np.column_stack([np.ones(50), 2014.0 + np.arange(50) % 5])
-    centred = X[:, 1] - X[:, 1].mean()
-    sine = np.linalg.norm(centred) / np.linalg.norm(X[:, 1])
-    np.testing.assert_allclose(np.abs(orthonormalise(X).new_share), [1.0, sine], rtol=1e-6)
